@@ -1,0 +1,1 @@
+"""Sound bounds of every value of a program, floating-point rounding included."""

@@ -1,0 +1,1 @@
+"""Published estimators of Lipschitz constants, one file each."""

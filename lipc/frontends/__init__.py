@@ -1,0 +1,1 @@
+"""Front ends: files and arrays into programs, one operation at a time."""

@@ -1,0 +1,132 @@
+"""Mixed-integer programs as sparse arrays: no solver object, names made only when written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from lipc.ir import Floats, Sense
+
+
+class Role(Enum):
+    """What a block of columns stands for in the program it was made from."""
+
+    INPUT = "input"
+    """Entries of an `Input` of reals."""
+    BIT = "bit"
+    """Entries of a `Conditional`, or of an `Input` of bits."""
+    VALUE = "value"
+    """Entries of an affine value that has columns of its own."""
+    ON = "on"
+    """The result of a `Switch`: the operand where the bit is 1, else 0."""
+    OFF = "off"
+    """What a `Switch` withholds: the operand where the bit is 0, else 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A run of columns (or rows) made from one value.
+
+    Parameters
+    ----------
+    name
+        Names of the single columns are ``name_0``, ``name_1``, ...; legal in MPS and LP files, unique in its program.
+    start
+        The first column.
+    entries
+        Shape ``(k,)``: the entries of the value that the ``k`` columns stand for.
+    value
+        The value in the program that was lowered.
+    role
+        What the columns stand for; for rows, `None`.
+    source
+        Where the operation came from, for the sidecar and for messages.
+    """
+
+    name: str
+    start: int
+    entries: NDArray[np.int64]
+    value: int
+    role: Role | None = None
+    source: str = ""
+
+    @property
+    def columns(self) -> slice:
+        """The columns (or rows) of the block."""
+        return slice(self.start, self.start + len(self.entries))
+
+    def names(self) -> list[str]:
+        """Return the names of its columns (or rows)."""
+        return [f"{self.name}_{entry}" for entry in self.entries.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class MixedIntegerProgram:
+    """``sense constant + cost @ x`` subject to ``row_lower <= matrix @ x <= row_upper`` and bounds on ``x``.
+
+    Parameters
+    ----------
+    matrix
+        Shape ``(rows, columns)``, canonical CSR.
+    row_lower, row_upper
+        Shape ``(rows,)``; one of the two may be infinite.
+    column_lower, column_upper
+        Shape ``(columns,)``; may be infinite.
+    integer
+        Shape ``(columns,)``: whether a column is to be integral.
+    cost
+        Shape ``(columns,)``: the objective in its own sense (the writers turn it round where a format wants that).
+    constant
+        Added to the objective.
+    columns, rows
+        Blocks in order, which together cover every column and row.
+    """
+
+    matrix: csr_array
+    row_lower: Floats
+    row_upper: Floats
+    column_lower: Floats
+    column_upper: Floats
+    integer: NDArray[np.bool_]
+    cost: Floats
+    constant: float
+    sense: Sense
+    columns: tuple[Block, ...]
+    rows: tuple[Block, ...]
+
+    @property
+    def binaries(self) -> int:
+        """The number of integral columns."""
+        return int(self.integer.sum())
+
+    def column_names(self) -> list[str]:
+        """Return the names of all columns, in order."""
+        return [name for block in self.columns for name in block.names()]
+
+    def row_names(self) -> list[str]:
+        """Return the names of all rows, in order."""
+        return [name for block in self.rows for name in block.names()]
+
+
+class Namer:
+    """Hand out block names that every reader of MPS and LP files takes, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def name(self, *parts: str) -> str:
+        """Return a new name made of parts: letters, digits, ``_`` and ``.``, at most 60 characters."""
+        text = re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join(part for part in parts if part)).strip("_.")[:60].strip("_.")
+        if not text or not text[0].isalpha():
+            text = f"v_{text}".rstrip("_")
+        base, count = text, 1
+        while text.lower() in self._taken:
+            count += 1
+            text = f"{base}.{count}"
+        self._taken.add(text.lower())
+        return text

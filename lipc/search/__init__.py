@@ -1,0 +1,1 @@
+"""Search for points and activation patterns with a large objective."""

@@ -1,0 +1,1 @@
+"""Solvers, one class each; no other room calls a solver."""
