@@ -1,7 +1,8 @@
 """The intermediate representation: programs, builder, verifier, printer, interpreter. Imports no other room."""
 
-from lipc.ir.builder import Builder, selection
-from lipc.ir.interpreter import Choices, evaluate
+from lipc.ir.builder import Builder
+from lipc.ir.interpreter import Choices, evaluate, pullback
+from lipc.ir.matrix import Matrix, add, as_dense, as_matrix, compose, entries, identity, scatter, selection, transpose
 from lipc.ir.polytope import Floats, Polytope
 from lipc.ir.printer import print_program
 from lipc.ir.program import (
@@ -11,7 +12,6 @@ from lipc.ir.program import (
     Interval,
     Kind,
     Lipschitz,
-    Matrix,
     Norm,
     Objective,
     Op,
@@ -20,7 +20,6 @@ from lipc.ir.program import (
     Sense,
     Switch,
     Term,
-    entries,
 )
 from lipc.ir.verifier import verify
 
@@ -44,9 +43,17 @@ __all__ = [
     "Sense",
     "Switch",
     "Term",
+    "add",
+    "as_dense",
+    "as_matrix",
+    "compose",
     "entries",
     "evaluate",
+    "identity",
     "print_program",
+    "pullback",
+    "scatter",
     "selection",
+    "transpose",
     "verify",
 ]

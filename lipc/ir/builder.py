@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from lipc.ir.matrix import as_matrix, identity, scatter, selection
 from lipc.ir.polytope import Floats, Polytope
 from lipc.ir.program import (
     Affine,
@@ -15,7 +16,6 @@ from lipc.ir.program import (
     Input,
     Interval,
     Kind,
-    Matrix,
     Objective,
     Op,
     Origin,
@@ -23,40 +23,6 @@ from lipc.ir.program import (
     Switch,
     Term,
 )
-
-
-def selection(columns: ArrayLike, size: int, scale: ArrayLike = 1.0) -> csr_array:
-    """Return the matrix whose row ``i`` picks entry ``columns[i]`` times ``scale``; a negative entry picks nothing.
-
-    Parameters
-    ----------
-    columns
-        Shape ``(rows,)``, integers below `size`.
-    size
-        The number of columns.
-    scale
-        One number, or shape ``(rows,)``.
-    """
-    chosen = np.asarray(columns, np.int64)
-    kept = chosen >= 0
-    data = np.broadcast_to(np.asarray(scale, np.float64), chosen.shape)[kept]
-    pointers = np.concatenate([[0], np.cumsum(kept)])
-    return csr_array((data, chosen[kept], pointers), shape=(len(chosen), size))
-
-
-def _scatter(rows: NDArray[np.int64], size: int) -> csr_array:
-    """Return the matrix of `size` rows that puts entry ``i`` into row ``rows[i]``."""
-    return csr_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(size, len(rows)))
-
-
-def as_matrix(matrix: ArrayLike | csr_array) -> Matrix:
-    """Return a canonical CSR or dense float64 matrix."""
-    if isinstance(matrix, csr_array):
-        canonical = matrix.astype(np.float64)
-        canonical.sum_duplicates()
-        canonical.eliminate_zeros()
-        return canonical
-    return np.atleast_2d(np.asarray(matrix, np.float64))
 
 
 class Builder:
@@ -107,8 +73,7 @@ class Builder:
         """Append ``sum(scale * operand) + bias`` of values of one size; a scale is a number or one per entry."""
         terms: dict[int, csr_array] = {}
         for scale, operand in summands:
-            size = self.size(operand)
-            matrix = selection(np.arange(size), size, scale)
+            matrix = identity(self.size(operand), scale)
             terms[operand] = terms[operand] + matrix if operand in terms else matrix
         return self.affine(terms, bias)
 
@@ -154,9 +119,9 @@ class Builder:
         kept[raised] = -1
         terms = {operand: selection(kept, size)}
         if len(raised):
-            terms[self._excess(operand, raised, floor)] = _scatter(raised, size)
+            terms[self._excess(operand, raised, floor)] = scatter(raised, size)
         if len(capped):
-            terms[self._excess(operand, capped, high)] = -_scatter(capped, size)
+            terms[self._excess(operand, capped, high)] = -scatter(capped, size)
         return self.affine(terms, np.where(floor > -np.inf, floor, 0.0))
 
     def _excess(self, operand: int, chosen: NDArray[np.int64], limit: Floats) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import issparse
 
+from lipc.ir.matrix import Matrix
 from lipc.ir.polytope import Floats
-from lipc.ir.program import Affine, Conditional, Input, Matrix, Program, Switch
+from lipc.ir.program import Affine, Conditional, Input, Program, Switch
 
 Choices = Mapping[int, NDArray[np.float64]]
 """What a program leaves free: the entries of its inputs and, where an operand is 0, the bits of its conditionals.
@@ -20,7 +21,7 @@ Maps values to arrays of shape ``(points, size)`` or ``(size,)``.
 
 def product(points: Floats, matrix: Matrix) -> Floats:
     """Return ``matrix @ point`` for points of shape ``(points, columns)``, as ``(points, rows)``."""
-    result: Floats = (matrix @ points.T).T if isinstance(matrix, csr_array) else points @ matrix.T
+    result: Floats = (matrix @ points.T).T if issparse(matrix) else points @ matrix.T
     return result
 
 
@@ -64,3 +65,38 @@ def evaluate(program: Program, choices: Choices, *, upto: int | None = None) -> 
         elif isinstance(op, Switch):
             values.append(values[op.operand] * values[op.bit])
     return values
+
+
+def pullback(program: Program, values: list[Floats], cotangent: Floats, wrt: int) -> Floats:
+    """Return ``cotangent' J(point)`` at each point: reverse-mode differentiation with the bits held fixed.
+
+    Parameters
+    ----------
+    values
+        What `evaluate` returned; only the bits are read.
+    cotangent
+        Shape ``(points, m)``, weights of the entries of the program's result.
+    wrt
+        The value to differentiate with respect to, of size ``n``.
+
+    Returns
+    -------
+    array of shape ``(points, n)``
+        At points where no operand of a conditional is 0, the gradient of the weighted result.
+    """
+    adjoints: dict[int, Floats] = {program.result: cotangent}
+    for value in range(program.result, wrt, -1):
+        adjoint = adjoints.pop(value, None)
+        op = program.ops[value]
+        if adjoint is None:
+            continue
+        if isinstance(op, Affine):
+            for term in op.terms:
+                _accumulate(adjoints, term.operand, product(adjoint, term.matrix.T))
+        elif isinstance(op, Switch):
+            _accumulate(adjoints, op.operand, adjoint * values[op.bit])
+    return adjoints.get(wrt, np.zeros((len(cotangent), program.ops[wrt].size)))
+
+
+def _accumulate(adjoints: dict[int, Floats], value: int, summand: Floats) -> None:
+    adjoints[value] = adjoints[value] + summand if value in adjoints else summand

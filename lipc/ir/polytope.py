@@ -58,6 +58,12 @@ class Polytope:
         ones = csr_array(np.ones((1, size)))
         return Polytope(np.zeros(size), np.ones(size), ones, np.ones(1), np.ones(1))
 
+    @staticmethod
+    def simplex(size: int) -> Polytope:
+        """Return the points of nonnegative entries whose sum is at most 1."""
+        ones = csr_array(np.ones((1, size)))
+        return Polytope(np.zeros(size), np.ones(size), ones, np.zeros(1), np.ones(1))
+
     def clip(self, points: Floats) -> Floats:
         """Return points of shape ``(..., n)`` moved into the bounds; the rows are not looked at."""
         return np.clip(points, self.lower, self.upper)

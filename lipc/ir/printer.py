@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+from lipc.ir.matrix import Matrix, entries
 from lipc.ir.polytope import Floats
-from lipc.ir.program import Conditional, Input, Kind, Matrix, Op, Program, Switch, entries
+from lipc.ir.program import Conditional, Input, Kind, Op, Program, Switch
 
 SHOWN_NUMBERS = 16
 
@@ -38,8 +39,7 @@ def _objective(program: Program) -> str:
         return f"output %{program.result}"
     if objective.lipschitz is None:
         return f"{objective.sense.value} %{program.result}"
-    norms = f"{objective.lipschitz.input_norm.value}, {objective.lipschitz.output_norm.value}"
-    return f"{objective.sense.value} lipschitz(%{program.result}, {norms})"
+    return f"{objective.sense.value} lipschitz(%{program.result}, norm = {objective.lipschitz.norm.value})"
 
 
 def _vector(vector: Floats) -> str:
@@ -57,6 +57,3 @@ def _matrix(matrix: Matrix) -> str:
     if matrix.size > SHOWN_NUMBERS:
         return f"dense<{rows}x{columns}>"
     return np.array2string(matrix, separator=", ", formatter={"float_kind": lambda x: f"{x:g}"}).replace("\n", "")
-
-
-__all__ = ["print_program"]

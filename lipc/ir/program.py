@@ -14,12 +14,10 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_array
+from numpy.typing import NDArray
 
+from lipc.ir.matrix import Matrix
 from lipc.ir.polytope import Floats, Polytope
-
-Matrix: TypeAlias = Floats | csr_array
-"""A dense array or a `scipy.sparse.csr_array` of shape ``(rows, columns)``; convolutions are CSR."""
 
 
 class Kind(Enum):
@@ -37,13 +35,13 @@ class Sense(Enum):
 
 
 class Norm(Enum):
-    """A norm on the inputs (what perturbations are measured in) or on the outputs."""
+    """A norm on the inputs: what perturbations are measured in."""
 
     LINF = "linf"
     L1 = "l1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Origin:
     """Where an operation came from, so that errors, dumps and solver variables can name it.
 
@@ -53,10 +51,22 @@ class Origin:
         Short: an ONNX node's name or an identifier in a source file. Need not be unique.
     source
         For messages: ``model.onnx: node 'Relu_3' (Relu)`` or ``net.lip:3:5``.
+    kept
+        Shape ``(n,)``: which entries of that place the operation still stands for, after others were pruned;
+        `None`: all, in order.
     """
 
     name: str
     source: str = ""
+    kept: NDArray[np.int64] | None = None
+
+    def keep(self, chosen: NDArray[np.int64]) -> Origin:
+        """Return the origin of an operation that keeps only some of the present entries."""
+        return replace(self, kept=chosen if self.kept is None else self.kept[chosen])
+
+    def entries(self, size: int) -> NDArray[np.int64]:
+        """Return the entry of the place of origin that each of `size` present entries stands for."""
+        return self.kept if self.kept is not None and len(self.kept) == size else np.arange(size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +171,12 @@ class Lipschitz:
 
     Parameters
     ----------
-    input_norm
-        The norm that perturbations of the input are measured in; ``v`` lives in its unit ball.
-    output_norm
-        The norm on the result; ``c`` lives in the unit ball of its dual. Without meaning for one output.
+    norm
+        The norm that perturbations of the input are measured in; ``v`` lives in its unit ball. For a result of several
+        entries the outputs are measured in l_inf: the constant is the largest over the entries.
     """
 
-    input_norm: Norm = Norm.LINF
-    output_norm: Norm = Norm.LINF
+    norm: Norm = Norm.LINF
 
 
 @dataclass(frozen=True)
@@ -241,8 +249,3 @@ class Program:
     def with_bounds(self, bounds: Mapping[int, Interval]) -> Program:
         """Return the same program with these bounds in place of its own."""
         return replace(self, bounds=MappingProxyType(dict(bounds)))
-
-
-def entries(matrix: Matrix) -> int:
-    """Return how many numbers a matrix stores."""
-    return int(matrix.nnz) if isinstance(matrix, csr_array) else int(np.count_nonzero(matrix))

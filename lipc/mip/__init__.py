@@ -1,5 +1,7 @@
-"""Mixed-integer programs and the formulations that make them from programs."""
+"""Mixed-integer programs, and the formulation that makes them from programs."""
 
+from lipc.mip.lower import lower
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
+from lipc.mip.solution import choices_of, columns_of
 
-__all__ = ["Block", "MixedIntegerProgram", "Namer", "Role"]
+__all__ = ["Block", "MixedIntegerProgram", "Namer", "Role", "choices_of", "columns_of", "lower"]

@@ -1,0 +1,224 @@
+"""Backward linear relaxation: each value as a linear function of the inputs, bounded over their domains.
+
+CROWN (Zhang et al. 2018) and Fast-Lin (Weng et al. 2018) for the network; the same substitution carries on through
+the switches of the Jacobian, as in RecurJac (Zhang et al. 2019) and Shi et al. (2022). Rounding is counted: whatever
+a step loses is at most the unit roundoff times the absolute products times the bounds of the values they stand for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipc.bounds.interval import intersect, interval_of, is_relu
+from lipc.bounds.rounding import UNDERFLOW, UNIT, summands
+from lipc.ir import Affine, Conditional, Floats, Input, Interval, Kind, Matrix, Polytope, Program, Switch, as_matrix
+
+BLOCK_ENTRIES = 4_000_000
+"""Coefficients held at a time; more rows than fit are bounded in blocks."""
+
+
+def linear_bounds(program: Program) -> dict[int, Interval]:
+    """Return sound bounds of every value.
+
+    Interval bounds everywhere; values that a switch or conditional reads, and the result, get linear bounds on top
+    where they can change anything: entries of a pre-activation that are undecided, operands of undecided switches.
+    """
+    relaxation = _Relaxation(program, {})
+    wanted = _wanted(program)
+    for value, op in enumerate(program.ops):
+        interval = interval_of(program, value, relaxation.bounds)
+        if value in program.bounds:
+            interval = intersect(interval, program.bounds[value])
+        relaxation.bounds[value] = interval
+        if value in wanted and not isinstance(op, Input):
+            chosen = _useful_entries(program, value, relaxation.bounds)
+            relaxation.bounds[value] = relaxation.tighten(value, chosen)
+    return relaxation.bounds
+
+
+def _wanted(program: Program) -> set[int]:
+    """Return the values whose bounds become coefficients of the mixed-integer program."""
+    wanted = {program.result}
+    for op in program.ops:
+        if isinstance(op, Conditional | Switch):
+            wanted.add(op.operand)
+    return {value for value in wanted if program.ops[value].kind is Kind.REAL}
+
+
+def _useful_entries(program: Program, value: int, bounds: dict[int, Interval]) -> NDArray[np.int64]:
+    """Return the entries of a value whose bounds are worth tightening."""
+    if value == program.result:
+        return np.arange(program.ops[value].size)
+    interval = bounds[value]
+    useful = np.zeros(program.ops[value].size, bool)
+    for op in program.ops:
+        if isinstance(op, Conditional) and op.operand == value:
+            useful |= (interval.lower < 0) & (interval.upper > 0)
+        elif isinstance(op, Switch) and op.operand == value and not is_relu(program, op):
+            useful |= bounds[op.bit].lower < bounds[op.bit].upper
+    return np.flatnonzero(useful & (interval.lower < interval.upper))
+
+
+@dataclass(eq=False)
+class _Relaxation:
+    """Bounds of a program found so far; `bounds` grows value by value."""
+
+    program: Program
+    bounds: dict[int, Interval]
+
+    def tighten(self, value: int, chosen: NDArray[np.int64]) -> Interval:
+        """Return the bounds of a value with the chosen entries tightened."""
+        interval = self.bounds[value]
+        lower, upper = interval.lower.copy(), interval.upper.copy()
+        widest = max(op.size for op in self.program.ops[: value + 1])
+        step = max(1, BLOCK_ENTRIES // (2 * widest))
+        for first in range(0, len(chosen), step):
+            block = chosen[first : first + step]
+            directions = np.zeros((2 * len(block), self.program.ops[value].size))
+            directions[np.arange(len(block)), block] = 1.0
+            directions[np.arange(len(block)) + len(block), block] = -1.0
+            limits = self.upper_limits(value, directions)
+            upper[block] = np.minimum(upper[block], limits[: len(block)])
+            lower[block] = np.maximum(lower[block], -limits[len(block) :])
+        return Interval(lower, upper)
+
+    def upper_limits(self, value: int, directions: Floats) -> Floats:
+        """Return upper bounds of ``directions @ value``, shape ``(rows,)``, for directions of shape ``(rows, n)``."""
+        state = _Backward(directions, value)
+        for current in range(value, -1, -1):
+            row = state.coefficients.pop(current, None)
+            if row is None:
+                continue
+            op = self.program.ops[current]
+            if isinstance(op, Input):
+                state.add_constant(*support(op.domain, row))
+            elif isinstance(op, Affine):
+                self._through_affine(state, op, row)
+            elif isinstance(op, Switch):
+                self._through_switch(state, op, row)
+            else:
+                state.add_constant(*_support_box(self.bounds[current], row))
+        return state.limits()
+
+    def _through_affine(self, state: _Backward, op: Affine, row: Floats) -> None:
+        """Substitute ``row @ (sum(matrix @ operand) + bias)``."""
+        absolute = np.abs(row)
+        state.add_constant(row @ op.bias, (op.size + 1) * UNIT * (absolute @ np.abs(op.bias)))
+        for term in op.terms:
+            magnitude = self.bounds[term.operand].magnitude
+            reach = _absolute(term.matrix) @ magnitude
+            count = int(summands(as_matrix(term.matrix.T)).max(initial=0)) + 2
+            state.error += count * UNIT * (absolute @ reach) + UNDERFLOW
+            state.add(term.operand, (term.matrix.T @ row.T).T, magnitude)
+
+    def _through_switch(self, state: _Backward, op: Switch, row: Floats) -> None:
+        """Replace the switch by lines in its operand: the upper one where its coefficient is positive, else the lower.
+
+        Over ``l <= x <= u`` the points (x, 0) and (x, x) lie between the lines returned by `_lines`.
+        """
+        operand = self.bounds[op.operand]
+        upper_slope, upper_offset, lower_slope, lower_offset = _lines(
+            operand, self.bounds[op.bit], relu=is_relu(self.program, op)
+        )
+        positive, negative = np.maximum(row, 0.0), np.minimum(row, 0.0)
+        absolute = np.abs(row)
+        offset = np.maximum(np.abs(upper_offset), np.abs(lower_offset))
+        state.add_constant(
+            positive @ upper_offset + negative @ lower_offset, (op.size + 2) * UNIT * (absolute @ offset)
+        )
+        slope = np.maximum(upper_slope, lower_slope)
+        state.error += 3 * UNIT * (absolute @ (slope * operand.magnitude)) + UNDERFLOW
+        state.add(op.operand, positive * upper_slope + negative * lower_slope, operand.magnitude)
+
+
+@dataclass(eq=False)
+class _Backward:
+    """``sum(coefficients[value] @ value) + constant``, an upper bound up to `error`."""
+
+    def __init__(self, directions: Floats, value: int) -> None:
+        rows = len(directions)
+        self.coefficients: dict[int, Floats] = {value: directions}
+        self.constant: Floats = np.zeros(rows)
+        self.error: Floats = np.zeros(rows)
+
+    def add(self, value: int, row: Floats, magnitude: Floats) -> None:
+        """Add coefficients of a value; the sum of two is rounded."""
+        if value in self.coefficients:
+            row = self.coefficients[value] + row
+            self.error += UNIT * (np.abs(row) @ magnitude)
+        self.coefficients[value] = row
+
+    def add_constant(self, constant: Floats, error: Floats) -> None:
+        """Add numbers known up to an error."""
+        self.constant = self.constant + constant
+        self.error += error + UNIT * np.abs(self.constant)
+
+    def limits(self) -> Floats:
+        """Return the upper bounds, rounded outward."""
+        # The errors are sums of positive numbers, each right to a factor near 1; the margin covers that.
+        limits: Floats = np.nextafter(self.constant + 1.001 * self.error, np.inf)
+        return limits
+
+
+def _absolute(matrix: Matrix) -> Matrix:
+    return as_matrix(abs(matrix))
+
+
+def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return slopes and offsets of an upper and a lower line for the switch of each entry of the operand.
+
+    Slopes are in [0, 1], any such slope is valid; the offsets are then rounded outward.
+    """
+    low, high = operand.lower, operand.upper
+    crosses = (low < 0) & (high > 0)
+    width = np.where(crosses, high - low, 1.0)
+    chord = np.clip(np.where(crosses, high / width, 0.0), 0.0, 1.0)
+    always, never = bit.lower == 1, bit.upper == 0
+    upper_slope = np.where(always | ((high > 0) & ~crosses), 1.0, np.where(never, 0.0, chord))
+    # Upper line at the ends of the interval: at least 0 at `low` and at least `high` at `high`.
+    upper_offset = np.maximum(-upper_slope * low, (1.0 - upper_slope) * high)
+    upper_offset = np.where(crosses & ~always & ~never, _outward(upper_offset), 0.0)
+    if relu:
+        lower_slope = np.where(crosses, (high > -low).astype(np.float64), (low >= 0).astype(np.float64))
+        lower_offset = np.zeros(len(low))
+    else:
+        lower_slope = np.where(crosses, 1.0 - chord, (low < 0).astype(np.float64))
+        # Lower line: at most `low` at `low` and at most 0 at `high`.
+        lower_offset = np.minimum((1.0 - lower_slope) * low, -lower_slope * high)
+        lower_offset = np.where(crosses & ~always & ~never, -_outward(-lower_offset), 0.0)
+    lower_slope = np.where(always, 1.0, np.where(never, 0.0, lower_slope))
+    return upper_slope, upper_offset, lower_slope, lower_offset
+
+
+def _outward(positive: Floats) -> Floats:
+    """Return numbers above nonnegative products of two roundings."""
+    return positive * (1.0 + 4.0 * UNIT) + UNDERFLOW
+
+
+def support(domain: Polytope, rows: Floats) -> tuple[Floats, Floats]:
+    """Return the largest value of ``rows @ x`` over a polytope, or a bound of it, and its rounding error.
+
+    Exact for boxes and for simplices (choices of one of n); other rows of the polytope are ignored.
+    """
+    if is_simplex(domain):
+        largest = rows.max(axis=1, initial=-np.inf)
+        if domain.row_lower[0] < 1:
+            largest = np.maximum(largest, 0.0)
+        return largest, np.zeros(len(rows))
+    return _support_box(Interval(domain.lower, domain.upper), rows)
+
+
+def is_simplex(domain: Polytope) -> bool:
+    """Return whether a polytope is ``{x >= 0, sum(x) <= 1}`` or its face ``sum(x) = 1``."""
+    if domain.rows.shape[0] != 1 or domain.row_upper[0] != 1 or domain.row_lower[0] not in (0, 1):
+        return False
+    full = domain.rows.nnz == domain.size and bool((domain.rows.data == 1).all())
+    return full and not domain.lower.any() and bool((domain.upper == 1).all())
+
+
+def _support_box(box: Interval, rows: Floats) -> tuple[Floats, Floats]:
+    value = np.maximum(rows, 0.0) @ box.upper + np.minimum(rows, 0.0) @ box.lower
+    return value, (rows.shape[1] + 2) * UNIT * (np.abs(rows) @ box.magnitude) + UNDERFLOW

@@ -1,0 +1,62 @@
+"""Outward rounding: how far a computed sum may be from the true one.
+
+Any order of summation of ``n`` products errs by at most ``n u / (1 - n u)`` times the sum of the absolute products,
+``u = 2^-53`` (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). The absolute sums are computed
+in floating point themselves; taking twice ``u`` covers that for every ``n`` below 2^50.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from lipc.ir import Floats, Matrix
+
+UNIT = float(np.finfo(np.float64).eps)
+"""2^-52, twice the unit roundoff."""
+
+UNDERFLOW = 1e-300
+"""More than all products below the normal range can add up to."""
+
+
+def summands(matrix: Matrix) -> NDArray[np.int64]:
+    """Return the number of nonzeros of each row, shape ``(rows,)``."""
+    counts = np.diff(matrix.indptr) if isinstance(matrix, csr_array) else np.count_nonzero(matrix, axis=1)
+    return np.asarray(counts, np.int64)
+
+
+def down(values: Floats, slack: Floats | float = 0.0) -> Floats:
+    """Return numbers at or below ``values - slack``."""
+    slack = np.asarray(slack, np.float64)
+    lower: Floats = np.where(slack > 0, np.nextafter(values - slack, -np.inf), values)
+    return lower
+
+
+def up(values: Floats, slack: Floats | float = 0.0) -> Floats:
+    """Return numbers at or above ``values + slack``."""
+    return -down(-values, slack)
+
+
+@dataclass(frozen=True, eq=False)
+class SplitMatrix:
+    """The positive and the negative part of a matrix, both of its shape, and its entries per row."""
+
+    positive: Matrix
+    negative: Matrix
+    count: NDArray[np.int64]
+
+    @staticmethod
+    def of(matrix: Matrix) -> SplitMatrix:
+        """Split a matrix."""
+        if isinstance(matrix, csr_array):
+            return SplitMatrix(matrix.maximum(0), matrix.minimum(0), summands(matrix))
+        return SplitMatrix(np.maximum(matrix, 0.0), np.minimum(matrix, 0.0), summands(matrix))
+
+    def lower(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+        """Return the least value of ``matrix @ x`` over ``low <= x <= high`` and the sum of its absolute products."""
+        value = self.positive @ low + self.negative @ high
+        size = self.positive @ np.abs(low) - self.negative @ np.abs(high)
+        return value, size

@@ -1,0 +1,43 @@
+"""Between columns of a mixed-integer program and values of the program it was made from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lipc.ir import Floats, Program, Switch
+from lipc.mip.program import MixedIntegerProgram, Role
+
+
+def choices_of(mip: MixedIntegerProgram, columns: Floats) -> dict[int, Floats]:
+    """Return the choices (inputs and bits, by value) that a solution stands for; bits are rounded.
+
+    Parameters
+    ----------
+    columns
+        Shape ``(columns,)``: a value per column, from a solver.
+    """
+    choices: dict[int, Floats] = {}
+    for block in mip.columns:
+        if block.role is Role.INPUT:
+            choices[block.value] = columns[block.columns]
+        elif block.role is Role.BIT:
+            choices[block.value] = (columns[block.columns] > 0.5).astype(np.float64)
+    return choices
+
+
+def columns_of(mip: MixedIntegerProgram, program: Program, values: list[Floats]) -> Floats:
+    """Return the columns, shape ``(columns,)``, at which the program takes these values.
+
+    Parameters
+    ----------
+    values
+        One array of shape ``(1, n)`` per value, as `evaluate` returns them for one point.
+    """
+    columns = np.zeros(len(mip.cost))
+    for block in mip.columns:
+        entries = values[block.value][0]
+        op = program.ops[block.value]
+        if block.role is Role.OFF and isinstance(op, Switch):
+            entries = values[op.operand][0] - entries
+        columns[block.columns] = entries
+    return columns

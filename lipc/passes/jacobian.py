@@ -1,0 +1,240 @@
+"""The Jacobian as a program transformation: a Lipschitz question becomes the maximum of one value.
+
+``L = max c' J(x) v`` over x in the domain, v in the unit ball of the input norm and c an output's unit vector
+(Jordan & Dimakis 2020, Theorem 1, outputs measured in l_inf). The derivative of `switch(u, a)` is the switch of the
+derivative over the *same* bits, so the new program shares every conditional with the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from lipc.errors import InternalError, QueryError
+from lipc.ir import (
+    Affine,
+    Builder,
+    Conditional,
+    Floats,
+    Input,
+    Kind,
+    Lipschitz,
+    Matrix,
+    Norm,
+    Objective,
+    Origin,
+    Polytope,
+    Program,
+    Sense,
+    Switch,
+    add,
+    evaluate,
+    identity,
+    pullback,
+    transpose,
+)
+from lipc.passes.base import Pass, PassResult, kept_whole
+
+Mode = Literal["reverse", "forward", "auto"]
+
+FEW_INPUTS = 32
+"""Up to so many inputs `auto` takes reverse mode: its one bit per input then costs less than forward mode's looser
+relaxation (measured: PERFORMANCE.md, "reverse or forward")."""
+
+
+def dual_norm(gradients: Floats, norm: Norm) -> Floats:
+    """Return the norm of gradients, shape ``(..., n)``, dual to the norm that perturbations are measured in."""
+    magnitudes = np.abs(gradients)
+    return np.asarray(magnitudes.sum(axis=-1) if norm is Norm.LINF else magnitudes.max(axis=-1, initial=0.0))
+
+
+@dataclass(frozen=True)
+class Jacobian(Pass):
+    """Replace ``maximize lipschitz(result)`` by the maximum of a scalar over the network and its Jacobian.
+
+    Parameters
+    ----------
+    mode
+        ``reverse``: ``y = c`` then ``y <- W' switch(y, a)``; the norm of the gradient costs one bit per input (l_inf)
+        or a choice among ``2n`` bits (l_1). ``forward``: ``u = v`` then ``u <- switch(W u, a)`` with v in the unit
+        ball; no bits for the norm. ``auto``: reverse for few inputs, forward for many.
+    """
+
+    name: ClassVar[str] = "jacobian"
+    mode: Mode = "auto"
+
+    def apply(self, program: Program) -> PassResult:
+        """Return the program of the Jacobian; a program without a Lipschitz question is returned as it is.
+
+        Raises
+        ------
+        QueryError
+            If the result is not continuous, because it reads bits other than through ``switch(z, conditional(z))``.
+        """
+        kept = kept_whole(program, {value: value for value in range(len(program.ops))})
+        question = program.objective.lipschitz if program.objective else None
+        if question is None:
+            return PassResult(program, kept)
+        network_inputs = list(program.find(Input))
+        if len(network_inputs) != 1:
+            raise InternalError(f"jacobian: the network has {len(network_inputs)} inputs, not one")
+        _check_continuous(program)
+        writer = _Writer(program, question, network_inputs[0])
+        reverse = self.resolved(program) == "reverse"
+        result = writer.reverse() if reverse else writer.forward()
+        transformed = writer.builder.program(result, Objective(Sense.MAXIMIZE), program.bounds)
+        return PassResult(transformed, kept, writer.complete)
+
+    def resolved(self, program: Program) -> Mode:
+        """Return the mode that is used for a program, with ``auto`` decided."""
+        if self.mode != "auto":
+            return self.mode
+        (network_input,) = program.find(Input)
+        return "reverse" if program.ops[network_input].size <= FEW_INPUTS else "forward"
+
+
+def _check_continuous(program: Program) -> None:
+    """Refuse programs whose result jumps, for then there is no Lipschitz constant."""
+    for op in program.ops:
+        if isinstance(op, Affine) and any(program.ops[operand].kind is Kind.BIT for operand in op.operands):
+            raise QueryError("the output jumps: it reads the bits of a conditional as numbers", where=op.origin.source)
+        if isinstance(op, Switch):
+            bit = program.ops[op.bit]
+            if not isinstance(bit, Conditional) or bit.operand != op.operand:
+                raise QueryError(
+                    "the output may jump: a switch over the bits of another value has no Jacobian",
+                    where=op.origin.source,
+                    hint="write switch(z, conditional(z)), which is relu(z)",
+                )
+
+
+class _Writer:
+    """Appends the Jacobian to a copy of the network."""
+
+    def __init__(self, program: Program, question: Lipschitz, network_input: int) -> None:
+        self.program = program
+        self.question = question
+        self.network_input = network_input
+        self.builder = Builder(program.ops)
+        self.directions: int | None = None  # the input that ranges over v, or over the gradient entry chosen
+        self.outputs: int | None = None  # the input of bits that choose c
+
+    def forward(self) -> int:
+        """Append ``u = J v`` from the input on; return the objective."""
+        ops = self.program.ops
+        tangents: dict[int, int] = {self.network_input: self._direction()}
+        for value in range(self.network_input + 1, len(ops)):
+            op = ops[value]
+            self.builder.origin = replace(op.origin, name=f"d_{op.origin.name}")
+            if isinstance(op, Affine):
+                terms = {tangents[t.operand]: t.matrix for t in op.terms if t.operand in tangents}
+                if terms:
+                    tangents[value] = self.builder.affine(terms)
+            elif isinstance(op, Switch) and op.operand in tangents:
+                tangents[value] = self.builder.switch(tangents[op.operand], op.bit)
+        self.builder.origin = Origin("objective")
+        if self.program.result not in tangents:
+            return self.builder.constant([0.0])
+        return self._output_norm(tangents[self.program.result])
+
+    def _direction(self) -> int:
+        """Append v in the unit ball of the input norm."""
+        size = self.program.ops[self.network_input].size
+        if self.question.norm is Norm.LINF:
+            self.directions = self.builder.input(Polytope.box(-np.ones(size), np.ones(size)), origin=Origin("v"))
+            return self.directions
+        # The cross-polytope has 2^n facets; v = p - n with (p, n) in a simplex needs one row.
+        self.directions = self.builder.input(Polytope.simplex(2 * size), origin=Origin("v"))
+        self.builder.origin = Origin("direction")
+        return self.builder.affine({self.directions: np.hstack([np.eye(size), -np.eye(size)])})
+
+    def _output_norm(self, tangent: int) -> int:
+        """Append the l_inf norm of ``J v``: v and -v lie in the ball together, so the largest entry."""
+        size = self.builder.size(tangent)
+        if size == 1:
+            return tangent
+        self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
+        return self.builder.affine({self.builder.switch(tangent, self.outputs): np.ones((1, size))})
+
+    def reverse(self) -> int:
+        """Append ``g = J' c`` from the result on; return the objective."""
+        ops = self.program.ops
+        adjoint_terms: dict[int, list[tuple[Matrix | None, int]]] = {self.program.result: [(None, self._cotangent())]}
+        for value in range(self.program.result, self.network_input, -1):
+            summands = adjoint_terms.pop(value, [])
+            op = ops[value]
+            if not summands or isinstance(op, Conditional | Input):
+                continue
+            origin = replace(op.origin, name=f"g_{op.origin.name}")
+            adjoint = self._sum(origin, summands)
+            if isinstance(op, Affine):
+                for term in op.terms:
+                    adjoint_terms.setdefault(term.operand, []).append((transpose(term.matrix), adjoint))
+            else:
+                switched = self.builder.switch(adjoint, op.bit, origin)
+                adjoint_terms.setdefault(op.operand, []).append((None, switched))
+        summands = adjoint_terms.get(self.network_input, [])
+        if not summands:
+            self.builder.origin = Origin("objective")
+            return self.builder.constant([0.0])
+        return self._input_norm(self._sum(Origin("gradient"), summands))
+
+    def _cotangent(self) -> int:
+        """Append c: 1 for one output; for several a choice of one of them."""
+        size = self.program.ops[self.program.result].size
+        self.builder.origin = Origin("c")
+        if size == 1:
+            return self.builder.constant([1.0])
+        self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
+        return self.builder.affine({self.outputs: np.eye(size)})
+
+    def _sum(self, origin: Origin, summands: list[tuple[Matrix | None, int]]) -> int:
+        """Append the sum of ``matrix @ value``; a matrix `None` is the identity."""
+        if len(summands) == 1 and summands[0][0] is None:
+            return summands[0][1]
+        terms: dict[int, Matrix] = {}
+        for matrix, value in summands:
+            factor = identity(self.builder.size(value)) if matrix is None else matrix
+            terms[value] = add(terms[value], factor) if value in terms else factor
+        return self.builder.affine(terms, origin=origin)
+
+    def _input_norm(self, gradient: int) -> int:
+        """Append the norm of the gradient that is dual to the input norm."""
+        size = self.builder.size(gradient)
+        if self.question.norm is Norm.LINF:
+            self.builder.origin = Origin("sign")
+            magnitude = self.builder.abs(gradient)
+            self.builder.origin = Origin("objective")
+            return self.builder.affine({magnitude: np.ones((1, size))})
+        self.directions = self.builder.input(Polytope.one_of(2 * size), Kind.BIT, Origin("entry"))
+        self.builder.origin = Origin("chosen")
+        both = self.builder.affine({gradient: np.vstack([np.eye(size), -np.eye(size)])})
+        chosen = self.builder.switch(both, self.directions)
+        self.builder.origin = Origin("objective")
+        return self.builder.affine({chosen: np.ones((1, 2 * size))})
+
+    def complete(self, choices: dict[int, Floats]) -> dict[int, Floats]:
+        """Fill in v and c such that ``c' J v`` is the norm of the Jacobian at the given point and bits."""
+        values = evaluate(self.program, choices)
+        cotangents = np.eye(self.program.ops[self.program.result].size)
+        spread = [np.repeat(array, len(cotangents), axis=0) for array in values]
+        gradients = pullback(self.program, spread, cotangents, self.network_input)
+        best = int(np.argmax(dual_norm(gradients, self.question.norm)))
+        gradient = gradients[best]
+        filled = dict(choices)
+        if self.outputs is not None:
+            filled[self.outputs] = cotangents[best]
+        if self.directions is not None:
+            filled[self.directions] = self._extreme_direction(gradient)
+        return filled
+
+    def _extreme_direction(self, gradient: Floats) -> Floats:
+        """Return the entries of the input of directions at which ``gradient @ v`` is the dual norm."""
+        if self.question.norm is Norm.LINF:
+            return np.where(gradient < 0, -1.0, 1.0)
+        chosen = int(np.argmax(np.abs(gradient)))
+        entries = np.zeros(2 * len(gradient))
+        entries[chosen if gradient[chosen] >= 0 else chosen + len(gradient)] = 1.0
+        return entries

@@ -1,0 +1,228 @@
+"""Questions about networks: where, of which output, in which norm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lipc.errors import QueryError
+from lipc.grammars import grammar
+from lipc.ir import Builder, Floats, Input, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
+
+Goal = Literal["lipschitz", "max", "min"]
+
+
+@dataclass(frozen=True)
+class Functional:
+    """A linear function of the outputs, ``sum(weights[i] * y[i]) + constant``."""
+
+    weights: Mapping[int, float]
+    constant: float = 0.0
+
+    def __str__(self) -> str:
+        terms = [
+            f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):g}*'}y[{i}]" for i, w in self.weights.items()
+        ]
+        if self.constant or not terms:
+            terms.append(f"{'-' if self.constant < 0 else '+'} {abs(self.constant):g}")
+        text = " ".join(terms)
+        return text[2:] if text.startswith("+ ") else "-" + text[2:]
+
+    def row(self, outputs: int) -> Floats:
+        """Return the weights as a matrix of shape ``(1, outputs)``.
+
+        Raises
+        ------
+        QueryError
+            If an output does not exist.
+        """
+        row = np.zeros((1, outputs))
+        for index, weight in self.weights.items():
+            if index >= outputs:
+                raise QueryError(f"there is no output y[{index}]", hint=f"the network has y[0] .. y[{outputs - 1}]")
+            row[0, index] = weight
+        return row
+
+
+def parse_functional(text: str) -> Functional:
+    """Return the linear function that a text like ``y[0] - 2*y[1]``, or a plain index, stands for.
+
+    Raises
+    ------
+    QueryError
+        With the column of the first character that does not fit.
+    """
+    from lark import Lark, UnexpectedInput
+
+    parser = Lark(grammar("functional.lark"), parser="lalr")
+    try:
+        tree = parser.parse(text)
+    except UnexpectedInput as error:
+        column = getattr(error, "column", -1)
+        where = f"column {column}" if isinstance(column, int) and column > 0 else "the end"
+        raise QueryError(
+            f"cannot read the output {text!r} at {where}", hint="write a linear expression like 'y[0] - 2*y[1]'"
+        ) from None
+    return _functional(tree)
+
+
+def _functional(tree: Any) -> Functional:
+    """Return the functional of a parse tree of functional.lark."""
+    if tree.data == "index":
+        return Functional({int(tree.children[0]): 1.0})
+    weights: dict[int, float] = {}
+    constant = 0.0
+    sign = 1.0
+    for child in tree.children:
+        if child is None:
+            continue
+        if isinstance(child, str):
+            sign = -1.0 if child == "-" else 1.0
+            continue
+        index, factor = _product(child)
+        if index is None:
+            constant += sign * factor
+        else:
+            weights[index] = weights.get(index, 0.0) + sign * factor
+    if not np.isfinite([*weights.values(), constant]).all():
+        raise QueryError("the output expression has a number that is not finite")
+    return Functional(weights, constant)
+
+
+def _product(tree: Any) -> tuple[int | None, float]:
+    """Return output and factor of one summand; no output for a constant."""
+    parts = list(tree.children)
+    if tree.data == "constant":
+        return None, float(parts[0])
+    if tree.data == "output":
+        return int(parts[0]), 1.0
+    if tree.data == "scaled":
+        return int(parts[1].children[0]), float(parts[0])
+    factor = float(parts[1])
+    if tree.data == "divided":
+        if factor == 0:
+            raise QueryError("the output expression divides by zero")
+        factor = 1.0 / factor
+    return int(parts[0].children[0]), factor
+
+
+def box(lower: ArrayLike, upper: ArrayLike) -> Polytope:
+    """Return the domain ``lower <= x <= upper``; numbers or arrays of any shape."""
+    low, high = np.broadcast_arrays(np.asarray(lower, np.float64), np.asarray(upper, np.float64))
+    return Polytope.box(low.reshape(-1), high.reshape(-1))
+
+
+def ball(center: ArrayLike, radius: float, clip: tuple[float, float] | None = None) -> Polytope:
+    """Return the l_inf ball around a point, with `clip` cut by a box ``clip[0] <= x <= clip[1]``.
+
+    Raises
+    ------
+    QueryError
+        If the radius is negative or not a number, or nothing of the ball is left.
+    """
+    middle = np.asarray(center, np.float64).reshape(-1)
+    if not radius >= 0:
+        raise QueryError(f"the radius is {radius}", hint="it must be a number that is not negative")
+    low, high = middle - radius, middle + radius
+    if clip is not None:
+        low, high = np.maximum(low, clip[0]), np.minimum(high, clip[1])
+    return Polytope.box(low, high)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question about a network.
+
+    Parameters
+    ----------
+    domain
+        Where the input ranges; of one entry: the same bounds for every input. Default: the box [0, 1].
+    output
+        Which function of the outputs: a `Functional`, a text for `parse_functional`, an index, or `None`: the one
+        output there is, or for several the vector-valued constant with outputs in l_inf.
+    norm
+        What perturbations of the input are measured in.
+    goal
+        ``lipschitz``: the exact local Lipschitz constant. ``max``, ``min``: the range of the output over the domain.
+    """
+
+    domain: Polytope | None = None
+    output: Functional | str | int | None = None
+    norm: Norm = Norm.LINF
+    goal: Goal = "lipschitz"
+
+    @property
+    def functional(self) -> Functional | None:
+        """The function of the outputs, parsed."""
+        if isinstance(self.output, str):
+            return parse_functional(self.output)
+        return Functional({self.output: 1.0}) if isinstance(self.output, int) else self.output
+
+    def ask(self, network: Program) -> Program:
+        """Return the network with this question as its objective.
+
+        Raises
+        ------
+        QueryError
+            If the domain does not fit the input or is empty, the output does not exist, or the goal is a range and
+            several outputs are left to choose from.
+        """
+        (network_input,) = network.find(Input)
+        builder = Builder(network.ops)
+        old = network.ops[network_input]
+        builder.ops[network_input] = Input(old.origin, self._fitting_domain(old.size))
+        outputs = network.ops[network.result].size
+        result = network.result
+        functional = self.functional
+        if functional is None and outputs == 1:
+            functional = Functional({0: 1.0})
+        if functional is not None:
+            row, origin = functional.row(outputs), Origin("output")
+            result = builder.affine({result: row} if row.any() else {}, [functional.constant], origin)
+        elif self.goal != "lipschitz":
+            raise QueryError(f"the network has {outputs} outputs", hint="say which one with --output, e.g. 'y[0]'")
+        return builder.program(result, self._objective())
+
+    def _objective(self) -> Objective:
+        if self.goal == "lipschitz":
+            return Objective(Sense.MAXIMIZE, Lipschitz(self.norm))
+        return Objective(Sense.MAXIMIZE if self.goal == "max" else Sense.MINIMIZE)
+
+    def _fitting_domain(self, size: int) -> Polytope:
+        """Return the domain for an input of a size, checked."""
+        domain = self.domain or box(0.0, 1.0)
+        if domain.size == 1 and size != 1:
+            domain = Polytope.box(np.repeat(domain.lower, size), np.repeat(domain.upper, size))
+        if domain.size != size:
+            raise QueryError(f"the domain has {domain.size} entries, but the network has {size} inputs")
+        if not (np.isfinite(domain.lower).all() and np.isfinite(domain.upper).all()):
+            raise QueryError(
+                "the domain has an infinite or undefined bound", hint="every input needs two finite bounds"
+            )
+        crossed = np.flatnonzero(domain.lower > domain.upper)
+        if len(crossed):
+            at = int(crossed[0])
+            raise QueryError(
+                f"the domain is empty: input {at} ranges from {domain.lower[at]:g} to {domain.upper[at]:g}"
+            )
+        return domain
+
+    def describe(self, outputs: int) -> dict[str, object]:
+        """Return the question as plain values for JSON; the domain is given by its smallest and largest bounds."""
+        domain = self.domain or box(0.0, 1.0)
+        functional = self.functional
+        default = "all outputs (l_inf)" if outputs > 1 else "y[0]"
+        return {
+            "objective": self.goal,
+            "norm": self.norm.value,
+            "output": str(functional) if functional else default,
+            "domain": {
+                "type": "box",
+                "lower": [float(domain.lower.min()), float(domain.lower.max())],
+                "upper": [float(domain.upper.min()), float(domain.upper.max())],
+            },
+        }
