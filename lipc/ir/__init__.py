@@ -1,7 +1,7 @@
 """The intermediate representation: programs, builder, verifier, printer, interpreter. Imports no other room."""
 
 from lipc.ir.builder import Builder
-from lipc.ir.interpreter import Choices, evaluate, pullback
+from lipc.ir.interpreter import Choices, evaluate, pullback, pushforward
 from lipc.ir.matrix import Matrix, add, as_dense, as_matrix, compose, entries, identity, scatter, selection, transpose
 from lipc.ir.polytope import Floats, Polytope
 from lipc.ir.printer import print_program
@@ -52,6 +52,7 @@ __all__ = [
     "identity",
     "print_program",
     "pullback",
+    "pushforward",
     "scatter",
     "selection",
     "transpose",

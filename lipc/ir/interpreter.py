@@ -98,5 +98,32 @@ def pullback(program: Program, values: list[Floats], cotangent: Floats, wrt: int
     return adjoints.get(wrt, np.zeros((len(cotangent), program.ops[wrt].size)))
 
 
+def pushforward(program: Program, values: list[Floats], tangents: Floats, wrt: int) -> dict[int, Floats]:
+    """Return the derivative of every value in some directions: forward-mode differentiation with the bits held fixed.
+
+    Parameters
+    ----------
+    values
+        What `evaluate` returned for one point; only the bits are read.
+    tangents
+        Shape ``(directions, n)``: directions in the space of the value `wrt`.
+
+    Returns
+    -------
+    dict
+        For each value that depends on `wrt`, an array of shape ``(directions, size)``.
+    """
+    derivatives: dict[int, Floats] = {wrt: tangents}
+    for value in range(wrt + 1, len(program.ops)):
+        op = program.ops[value]
+        if isinstance(op, Affine):
+            parts = [product(derivatives[t.operand], t.matrix) for t in op.terms if t.operand in derivatives]
+            if parts:
+                derivatives[value] = np.sum(parts, axis=0)
+        elif isinstance(op, Switch) and op.operand in derivatives:
+            derivatives[value] = derivatives[op.operand] * values[op.bit]
+    return derivatives
+
+
 def _accumulate(adjoints: dict[int, Floats], value: int, summand: Floats) -> None:
     adjoints[value] = adjoints[value] + summand if value in adjoints else summand

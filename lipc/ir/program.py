@@ -40,6 +40,11 @@ class Norm(Enum):
     LINF = "linf"
     L1 = "l1"
 
+    def dual_of(self, gradients: Floats) -> Floats:
+        """Return the dual norm of gradients, shape ``(..., n)``: l_1 for l_inf, and l_inf for l_1."""
+        magnitudes = np.abs(gradients)
+        return np.asarray(magnitudes.sum(axis=-1) if self is Norm.LINF else magnitudes.max(axis=-1, initial=0.0))
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -245,6 +250,17 @@ class Program:
     def find(self, kind: type[Input] | type[Affine] | type[Conditional] | type[Switch]) -> Iterator[int]:
         """Yield the values made by one kind of operation, in order."""
         return (value for value, op in enumerate(self.ops) if isinstance(op, kind))
+
+    def network_input(self) -> tuple[int, Polytope]:
+        """Return the one input of a network and its domain.
+
+        Raises
+        ------
+        ValueError
+            If there is not exactly one input.
+        """
+        ((value, op),) = ((value, op) for value, op in enumerate(self.ops) if isinstance(op, Input))
+        return value, op.domain
 
     def with_bounds(self, bounds: Mapping[int, Interval]) -> Program:
         """Return the same program with these bounds in place of its own."""

@@ -44,12 +44,6 @@ FEW_INPUTS = 32
 relaxation (measured: PERFORMANCE.md, "reverse or forward")."""
 
 
-def dual_norm(gradients: Floats, norm: Norm) -> Floats:
-    """Return the norm of gradients, shape ``(..., n)``, dual to the norm that perturbations are measured in."""
-    magnitudes = np.abs(gradients)
-    return np.asarray(magnitudes.sum(axis=-1) if norm is Norm.LINF else magnitudes.max(axis=-1, initial=0.0))
-
-
 @dataclass(frozen=True)
 class Jacobian(Pass):
     """Replace ``maximize lipschitz(result)`` by the maximum of a scalar over the network and its Jacobian.
@@ -221,7 +215,7 @@ class _Writer:
         cotangents = np.eye(self.program.ops[self.program.result].size)
         spread = [np.repeat(array, len(cotangents), axis=0) for array in values]
         gradients = pullback(self.program, spread, cotangents, self.network_input)
-        best = int(np.argmax(dual_norm(gradients, self.question.norm)))
+        best = int(np.argmax(self.question.norm.dual_of(gradients)))
         gradient = gradients[best]
         filled = dict(choices)
         if self.outputs is not None:
