@@ -1,0 +1,82 @@
+"""The ONNX front end: read a model, walk its graph once, append one or few operations per node.
+
+Nothing is fused here. Whatever is wrong with a file is a `ModelError` that says where and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import external_data_helper
+
+from lipc.errors import ModelError
+from lipc.frontends.network import Network
+from lipc.frontends.onnx_graph import BROKEN, Graph
+from lipc.frontends.onnx_reference import difference
+
+__all__ = ["Network", "difference", "import_onnx", "read_onnx"]
+
+
+def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
+    """Return the network in an ONNX file.
+
+    Parameters
+    ----------
+    path
+        The file; external data is looked for beside it.
+    drop_softmax
+        Leave out a trailing Softmax or LogSoftmax, so that the outputs are the logits.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or broken, or holds something that is not supported.
+    """
+    file = Path(path)
+    try:
+        model = onnx.load_model_from_string(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+    except BROKEN as error:
+        raise ModelError("is not an ONNX model, or is broken or cut off", where=str(path)) from error
+    _load_external_data(model, file)
+    return import_onnx(model, source=str(path), drop_softmax=drop_softmax)
+
+
+def _load_external_data(model: Any, file: Path) -> None:
+    try:
+        external_data_helper.load_external_data_for_model(model, str(file.parent))
+    except (OSError, onnx.checker.ValidationError, *BROKEN) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"external data cannot be read: {reason}",
+            where=str(file),
+            hint="keep the data files that were written with the model in its folder",
+        ) from error
+
+
+def import_onnx(model: onnx.ModelProto, *, source: str = "<model>", drop_softmax: bool = False) -> Network:
+    """Return the network in an ONNX model that is in memory, its external data included.
+
+    Parameters
+    ----------
+    model
+        Operator set 7 or newer; one input of real numbers, one output.
+    source
+        What messages call the model.
+    drop_softmax
+        Leave out a trailing Softmax or LogSoftmax, so that the outputs are the logits.
+
+    Raises
+    ------
+    ModelError
+        If the model is broken or holds something that is not supported.
+    """
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is found and named
+            return Graph.of(model, source).network(drop_softmax)
+    except BROKEN as error:
+        raise ModelError(f"is not a valid ONNX model: {error}", where=source) from error
