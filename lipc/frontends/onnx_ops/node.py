@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import AttributeProto
 
 from lipc.errors import ModelError
-from lipc.ir import Builder, Floats, Matrix, selection
+from lipc.ir import Builder, Floats, Matrix, add, selection
 
 Shape: TypeAlias = tuple[int, ...]
 Index: TypeAlias = NDArray[np.int64]
@@ -219,9 +219,9 @@ class Node:
 
     def affine(self, terms: Iterable[tuple[Computed, Matrix]], bias: ArrayLike, shape: Sequence[int]) -> Computed:
         """Append ``sum(matrix @ tensor) + bias``; a tensor may stand in several terms."""
-        merged: dict[int, Any] = {}
+        merged: dict[int, Matrix] = {}
         for tensor, matrix in terms:
-            merged[tensor.value] = merged[tensor.value] + matrix if tensor.value in merged else matrix
+            merged[tensor.value] = add(merged[tensor.value], matrix) if tensor.value in merged else matrix
         offset = np.broadcast_to(np.asarray(bias, np.float64), tuple(shape)).reshape(-1)
         return Computed(self.builder.affine(merged, offset), tuple(shape))
 

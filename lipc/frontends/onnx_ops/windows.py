@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lipc.frontends.onnx_ops.node import Computed, Index, Node, Shape, Tensor
-from lipc.ir import Floats
+from lipc.ir import Floats, transpose
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
@@ -124,7 +124,7 @@ def _axes(node: Node, sizes: Shape, kernel: Shape) -> list[Axis]:
 
 def convolution(node: Node) -> Tensor:
     """Append the convolution of ``(N, C, ...)`` with ``(M, C / group, ...)``."""
-    x, weights = node.computed(0, least_rank=3), node.numbers(1)
+    weights, x = node.numbers(1), node.computed(0, least_rank=3)
     kernel = _kernel(node, x, weights)
     group = node.integer("group", 1)
     batch, channels = x.shape[:2]
@@ -139,7 +139,7 @@ def convolution(node: Node) -> Tensor:
 
 def transposed_convolution(node: Node) -> Tensor:
     """Append the transposed convolution of ``(N, C, ...)`` with ``(C, M / group, ...)``."""
-    x, weights = node.computed(0, least_rank=3), node.numbers(1)
+    weights, x = node.numbers(1), node.computed(0, least_rank=3)
     kernel = _kernel(node, x, weights)
     group = node.integer("group", 1)
     batch, channels = x.shape[:2]
@@ -149,7 +149,7 @@ def transposed_convolution(node: Node) -> Tensor:
     # The convolution whose transpose this is reads the output and makes the input.
     matrix = _convolution_matrix(node, weights, group, batch, axes)
     output = node.sized((batch, weights.shape[1] * group, *(axis.size for axis in axes)))
-    return node.affine([(x, csr_array(matrix.T))], _bias(node, output), output)
+    return node.affine([(x, transpose(matrix))], _bias(node, output), output)
 
 
 def _transposed_axes(node: Node, sizes: Shape, kernel: Shape) -> list[Axis]:
