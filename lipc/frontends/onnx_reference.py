@@ -30,6 +30,11 @@ def difference(model: onnx.ModelProto, network: Network, points: Floats) -> floa
     -------
     float
         The largest ``|ours - reference| / max(1, |reference|)`` over points and outputs.
+
+    Notes
+    -----
+    The evaluator itself departs from the specification for a ConvTranspose with groups or `output_shape`, a
+    GlobalMaxPool in other than two dimensions, and a MaxPool with `auto_pad` and strides; it refuses negative pads.
     """
     from onnx.reference import ReferenceEvaluator
 

@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from lipc.frontends.onnx_ops.linear import scaled
-from lipc.frontends.onnx_ops.node import Computed, Node, Tensor, shape_of
+from lipc.frontends.onnx_ops.node import Computed, Node, Tensor, as_floats, shape_of
 from lipc.ir import Floats
 
 OPSET_CLIP_AS_INPUT = 11
@@ -93,9 +93,8 @@ def _extreme(node: Node, largest: bool) -> Tensor:
 
 def _limit(node: Node, position: int) -> Floats:
     """Return a constant input that may be infinite where it limits nothing."""
-    array = node.constant(position)
     sign = -1.0 if node.operator == "Max" else 1.0
-    floats = np.asarray(array, np.float64)
-    idle = (sign * floats) >= NO_LIMIT
+    floats = as_floats(node.constant(position))
+    idle = sign * floats >= NO_LIMIT
     node.finite(np.where(idle, 0.0, floats), node.names[position])
     return np.where(idle, sign * np.inf, floats)
