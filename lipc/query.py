@@ -211,10 +211,11 @@ class Query:
             )
         return domain
 
-    def describe(self, outputs: int) -> dict[str, object]:
+    def describe(self, network: Program) -> dict[str, object]:
         """Return the question as plain values for JSON; the domain is given by its smallest and largest bounds."""
         domain = self.domain or box(0.0, 1.0)
         functional = self.functional
+        outputs = network.ops[network.result].size
         default = "all outputs (l_inf)" if outputs > 1 else "y[0]"
         return {
             "objective": self.goal,

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.lp import LinearProgram, solve_linear_program
-from lipc.certify.witness import Bits, reach_of
-from lipc.ir import Conditional, Floats, Program, evaluate, pushforward
-from lipc.ir.exact import Dyadic, ExactInterpreter
+from lipc.certify.witness import Bits, exact_norm, reach_of
+from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pushforward
+from lipc.ir.exact import Dyadic, ExactInterpreter, round_up
 
 NEGLIGIBLE = 1e-11
 """A derivative this much smaller than the sum of the absolute products behind it is taken for 0 in a proposal."""
@@ -103,6 +103,17 @@ class Regions:
             return Region(None)
         weights = solution.multipliers[: len(used)] / scale[used]
         return Region(None, self._conflict(bits, places, used, weights))
+
+    def norm_bound(self, bits: Bits, norm: Norm) -> float:
+        """Return a float at or above the norm of the Jacobian that the chain rule gives for a pattern."""
+        anchor = self.domain.clip(np.zeros(self.domain.size))
+        values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
+        result = self.program.result
+        gradients = [
+            self.exact.pullback(values, {result: Dyadic.of(unit)}, self.input)
+            for unit in np.eye(self.program.ops[result].size)
+        ]
+        return round_up(max(exact_norm(gradient, norm) for gradient in gradients))
 
     def _halfspaces(self, bits: Bits) -> tuple[Floats, Floats, list[tuple[int, int]]]:
         """Return rows g, offsets h and places such that ``g @ x + h > 0`` on the region, one for each neuron."""

@@ -84,7 +84,7 @@ class Certifier:
             return None
         output = self._steepest_output(x)
         gradient = self._gradient(values, self.program.result, output)
-        return Witness(x, round_down(_exact_norm(gradient, self.objective.lipschitz.norm)), gradient.floats(), output)
+        return Witness(x, round_down(exact_norm(gradient, self.objective.lipschitz.norm)), gradient.floats(), output)
 
     def _value_witness(self, x: Floats, values: list[Dyadic]) -> Witness:
         value = values[self.program.result].fraction(0)
@@ -131,7 +131,8 @@ def _bits_of(program: Program, values: list[Dyadic]) -> dict[int, NDArray[np.boo
     return {value: values[value].mantissas > 0 for value in program.find(Conditional)}
 
 
-def _exact_norm(gradient: Dyadic, norm: Norm) -> Fraction:
+def exact_norm(gradient: Dyadic, norm: Norm) -> Fraction:
+    """Return the dual norm of a gradient, exactly."""
     magnitudes = [abs(entry) for entry in gradient.fractions()]
     return sum(magnitudes, Fraction(0)) if norm is Norm.LINF else max(magnitudes, default=Fraction(0))
 

@@ -137,7 +137,9 @@ def write_stdout(chunks: Iterable[bytes]) -> bool:
     try:
         sys.stdout.flush()  # what was printed before comes first
         for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
+            rest = memoryview(chunk)
+            while rest:  # with PYTHONUNBUFFERED this is a bare file, which may take less than it is given
+                rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         _discard_stdout()

@@ -1,7 +1,8 @@
 """Mixed-integer programs, and the formulation that makes them from programs."""
 
+from lipc.mip.exclude import NoGood, exclude
 from lipc.mip.lower import lower
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
 from lipc.mip.solution import choices_of, columns_of
 
-__all__ = ["Block", "MixedIntegerProgram", "Namer", "Role", "choices_of", "columns_of", "lower"]
+__all__ = ["Block", "MixedIntegerProgram", "Namer", "NoGood", "Role", "choices_of", "columns_of", "exclude", "lower"]

@@ -154,7 +154,9 @@ class _Rewriter:
         """Return the new value that holds the `kept` entries of an old one; asked again, the same."""
         key = (value, kept.tobytes())
         if key not in self.gathered:
-            self.gathered[key] = self._gather_anew(self.images[value].rows(kept), kept)
+            self.gathered[key] = new = self._gather_anew(self.images[value].rows(kept), kept)
+            if value in self.program.bounds:
+                self.bounds[new] = self.program.bounds[value].take(kept)
         return self.gathered[key]
 
     def _gather_anew(self, part: _Image, kept: NDArray[np.int64]) -> int:
@@ -214,8 +216,6 @@ class _Rewriter:
 
     def finish(self) -> PassResult:
         result = self._gather(self.program.result, np.arange(self.program.ops[self.program.result].size))
-        if self.program.result in self.program.bounds:
-            self.bounds[result] = self.program.bounds[self.program.result]
         return PassResult(self.builder.program(result, self.program.objective, self.bounds), self.sources)
 
 

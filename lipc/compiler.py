@@ -1,0 +1,158 @@
+"""The compiler: a network and a question through the passes into a mixed-integer program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeAlias
+
+from lipc.bounds import interval_bounds
+from lipc.errors import ModelError
+from lipc.frontends.network import Network
+from lipc.ir import Conditional, Program, Sense
+from lipc.mip import MixedIntegerProgram, lower
+from lipc.passes.base import Trail, run_passes
+from lipc.passes.bounds import Bounds
+from lipc.passes.fuse import Fuse
+from lipc.passes.jacobian import Jacobian, Mode
+from lipc.passes.prune_stable import PruneStable
+from lipc.query import Query
+
+if TYPE_CHECKING:
+    import onnx
+
+Model: TypeAlias = "str | Path | Network | onnx.ModelProto"
+"""A path to an ONNX file, a model in memory, or a network from any front end."""
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """How the bounds decide the neurons of the network: always on, always off, or unstable."""
+
+    total: int
+    on: int
+    off: int
+    unstable: int
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A network and a question, compiled.
+
+    Parameters
+    ----------
+    network
+        As the front end returned it.
+    query
+        The question.
+    asked
+        The network with the question as its objective, nothing changed: what certificates are about.
+    reduced
+        How `asked` became the network of its unstable neurons, before the Jacobian.
+    lowered
+        How that became the program that was lowered.
+    mip
+        The mixed-integer program.
+    seconds
+        Time spent, by stage: ``import``, ``bounds``, ``lower``.
+    """
+
+    network: Network
+    query: Query
+    asked: Program
+    reduced: Trail
+    lowered: Trail
+    mip: MixedIntegerProgram
+    seconds: dict[str, float]
+
+    @property
+    def program(self) -> Program:
+        """The program that was lowered, with bounds."""
+        return self.lowered.program
+
+    @property
+    def neurons(self) -> Neurons:
+        """The neurons of the network, counted."""
+        total = sum(self.asked.ops[value].size for value in self.asked.find(Conditional))
+        decided = [
+            step.before.bounds[value]
+            for step in self.reduced.steps
+            if step.name == PruneStable.name
+            for value in step.before.find(Conditional)
+        ]
+        on = sum(int((bits.lower == 1).sum()) for bits in decided)
+        off = sum(int((bits.upper == 0).sum()) for bits in decided)
+        return Neurons(total, on, off, total - on - off)
+
+    @property
+    def bound(self) -> float:
+        """A rigorous bound of the objective from the bounds of the program alone: upper for a maximum."""
+        known = interval_bounds(self.program)[self.program.result]
+        maximize = self.program.objective is not None and self.program.objective.sense is Sense.MAXIMIZE
+        return float(known.upper[0] if maximize else known.lower[0])
+
+
+def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
+    """Return the network of a file or of a model in memory.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read or holds something that is not supported.
+    """
+    if isinstance(model, Network):
+        return model
+    from lipc.frontends.onnx import import_onnx, read_onnx
+
+    if isinstance(model, str | Path):
+        if Path(model).is_dir():
+            raise ModelError("is a folder, not a model", where=str(model))
+        return read_onnx(model, drop_softmax=drop_softmax)
+    return import_onnx(model, drop_softmax=drop_softmax)
+
+
+def compile(  # noqa: A001 - the verb of a compiler
+    model: Model,
+    query: Query | None = None,
+    *,
+    mode: Mode = "auto",
+    method: str = "linear",
+    drop_softmax: bool = False,
+) -> Compiled:
+    """Compile a network and a question into a mixed-integer program.
+
+    Parameters
+    ----------
+    model
+        An ONNX file, an `onnx.ModelProto`, or a `Network` from a front end such as `from_weights`.
+    query
+        The question; default: the exact local Lipschitz constant over the box [0, 1], l_inf perturbations.
+    mode
+        How the Jacobian is written: ``reverse``, ``forward`` or ``auto``.
+    method
+        Bounds: ``linear`` or ``interval``.
+    drop_softmax
+        Leave out a trailing Softmax.
+
+    Raises
+    ------
+    ModelError, QueryError
+        If the model cannot be read, or the question does not fit it.
+    """
+    query = query or Query()
+    started = perf_counter()
+    network = read_model(model, drop_softmax=drop_softmax)
+    imported = perf_counter()
+    asked = query.ask(network.program)
+    bounds = Bounds("interval" if method == "interval" else "linear")
+    reduced = run_passes(asked, [Fuse(), bounds, PruneStable(), Fuse()])
+    lowered = run_passes(reduced.program, [Jacobian(mode), bounds, PruneStable(), Fuse()])
+    mip = lower(lowered.program)
+    in_bounds = reduced.seconds(bounds.name) + lowered.seconds(bounds.name)
+    seconds = {
+        "import": imported - started,
+        "bounds": in_bounds,
+        "lower": perf_counter() - imported - in_bounds,
+    }
+    return Compiled(network, query, asked, reduced, lowered, mip, seconds)

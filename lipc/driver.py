@@ -1,0 +1,347 @@
+"""Solve a question: compile, start from a good pattern, solve, certify, and go on until the pair is proven.
+
+The solver's optimum is a claim about a pattern. The pattern counts only if its region has an interior; then the
+gradient there, re-computed exactly, is the lower bound. A pattern that has none is excluded by a cut and the solve
+goes on; one of which neither can be proven stays in the upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipc.certify import Certifier, Conflict, Regions, Witness
+from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
+from lipc.ir import Floats, Norm, Objective, Sense, evaluate
+from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, columns_of, exclude
+from lipc.passes.jacobian import Mode
+from lipc.query import Query
+from lipc.result import Result, Size
+from lipc.search.ascent import ascend
+from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
+
+START_SECONDS = 2.0
+"""Time for the local search; with a time limit at most a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run is: the stage, seconds since its start, the pair so far, and nodes."""
+
+    stage: str
+    elapsed: float
+    lower: float
+    upper: float
+    nodes: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to solve.
+
+    Parameters
+    ----------
+    time_limit
+        Seconds for the whole run; compiling is not cut short.
+    gap
+        The relative gap to close.
+    threads
+        Of the solver.
+    seed
+        Of the solver.
+    """
+
+    time_limit: float = float("inf")
+    gap: float = 1e-6
+    threads: int = 1
+    seed: int = 0
+
+
+def solve(
+    model: Model | Compiled,
+    query: Query | None = None,
+    *,
+    mode: Mode = "auto",
+    options: Options | None = None,
+    solver: Solver | None = None,
+    on_report: Callable[[Report], None] = lambda _: None,
+    drop_softmax: bool = False,
+) -> Result:
+    """Return the exact answer, or the valid pair reached within the limits.
+
+    Parameters
+    ----------
+    model
+        As for `compile`, or what `compile` returned (then `query` and `mode` are not looked at).
+    query
+        The question; default: the Lipschitz constant over the box [0, 1].
+    mode
+        How the Jacobian is written.
+    options
+        Limits and tolerances.
+    solver
+        Default: SCIP.
+    on_report
+        Called often with the progress.
+    drop_softmax
+        Leave out a trailing Softmax.
+
+    Raises
+    ------
+    ModelError, QueryError, SolverError
+        As their names say.
+    KeyboardInterrupt
+        On an interrupt while compiling, or on a second one; the first during the search ends it with a valid pair.
+    """
+    started = monotonic()
+    if solver is None:
+        from lipc.solvers.scip import Scip
+
+        solver = Scip()
+    if not isinstance(model, Compiled):
+        model = compile(model, query, mode=mode, drop_softmax=drop_softmax)
+    return _Run(model, solver, options or Options(), on_report, started).result()
+
+
+class _Run:
+    """The state of one solve: the best witness, the bound so far, and the cuts.
+
+    Values are kept in the sense of a maximization: `sign` turns them.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        solver: Solver,
+        options: Options,
+        on_report: Callable[[Report], None],
+        started: float,
+    ) -> None:
+        self.compiled, self.solver, self.options = compiled, solver, options
+        self.on_report, self.started = on_report, started
+        objective = compiled.asked.objective
+        assert objective is not None
+        self.objective: Objective = objective
+        self.sign = 1.0 if objective.sense is Sense.MAXIMIZE else -1.0
+        self.certifier = Certifier(compiled.asked)
+        self.regions = Regions(compiled.reduced.program)
+        self.mip = compiled.mip
+        self.best: Witness | None = None
+        self.bound = self.sign * compiled.bound
+        self.bound_kind = "rigorous"
+        self.undecided = -np.inf
+        self.nodes = 0
+        self.seconds = dict(compiled.seconds)
+
+    @property
+    def norm(self) -> Norm:
+        """The norm of a Lipschitz question."""
+        return self.objective.lipschitz.norm if self.objective.lipschitz else Norm.LINF
+
+    @property
+    def lower(self) -> float:
+        """The value of the best witness; norms are never below 0."""
+        if self.best is not None:
+            return self.sign * self.best.value
+        return 0.0 if self.objective.lipschitz is not None else -np.inf
+
+    def result(self) -> Result:
+        """Run and return the result."""
+        begun = monotonic()
+        ending = self._start()
+        self.seconds["lower"] += monotonic() - begun
+        begun = monotonic()
+        while ending is None:
+            ending = self._round()
+        self.seconds["solve"] = monotonic() - begun
+        self.seconds["total"] = sum(self.seconds.values())
+        return self._summary(ending)
+
+    def _start(self) -> Ending | None:
+        """Find the first witness by local search."""
+        self._report("start")
+        try:
+            limit = min(START_SECONDS, self.options.time_limit / 10)
+            self._try_witness(self._start_point(monotonic() + limit))
+        except KeyboardInterrupt:
+            return Ending.INTERRUPTED
+        self._report("start")
+        return None
+
+    def _start_point(self, deadline: float) -> Floats:
+        """Return a point with a large gradient, or a large value."""
+        if self.objective.lipschitz is not None:
+            return ascend(self.compiled.reduced.program, self.norm, deadline=deadline).x
+        domain = self.regions.domain
+        points = np.random.default_rng(0).random((256, domain.size))
+        points = domain.clip(domain.lower + points * (domain.upper - domain.lower))
+        values = evaluate(self.compiled.asked, {self.certifier.input: points})[self.compiled.asked.result][:, 0]
+        return np.asarray(points[int(np.argmax(self.sign * values))])
+
+    def _try_witness(self, x: Floats) -> Witness | None:
+        """Certify a point and keep it if it is the best; return its witness."""
+        witness = self.certifier.witness(x)
+        if witness is not None and (self.best is None or self.sign * witness.value > self.sign * self.best.value):
+            self.best = witness
+        return witness
+
+    def _round(self) -> Ending | None:
+        """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
+        remaining = self.options.time_limit - (monotonic() - self.started)
+        if remaining <= 0:
+            return Ending.TIME_LIMIT
+        task = Task(
+            self.mip,
+            start=self._start_columns(),
+            cutoff=None if self.best is None else self.best.value,
+            time_limit=remaining,
+            gap=self.options.gap,
+            threads=self.options.threads,
+            seed=self.options.seed,
+        )
+        outcome = self.solver.solve(task, self._on_progress)
+        self.nodes += outcome.nodes
+        self._lower_bound_to(max(self.sign * outcome.bound, self.undecided))
+        cuts = self._examine(outcome)
+        self._report("solve")
+        if outcome.ending in (Ending.TIME_LIMIT, Ending.INTERRUPTED):
+            return outcome.ending
+        if self.best is None and outcome.ending is Ending.INFEASIBLE and self.undecided == -np.inf:
+            return Ending.INFEASIBLE
+        if self._is_closed() or not cuts:
+            return Ending.OPTIMAL
+        self.mip = exclude(self.mip, cuts)
+        return None
+
+    def _lower_bound_to(self, bound: float) -> None:
+        """Take a smaller bound of the solver; it is never below what a witness proves."""
+        bound = max(bound, self.lower)
+        if bound < self.bound:
+            self.bound, self.bound_kind = bound, "solver"
+
+    def _is_closed(self) -> bool:
+        return bool(self.bound - self.lower <= self.options.gap * max(abs(self.bound), abs(self.lower)))
+
+    def _start_columns(self) -> Floats | None:
+        """Return the columns of the mixed-integer program at the best witness."""
+        if self.best is None:
+            return None
+        reduced = self.compiled.reduced.program
+        values = evaluate(reduced, {self.regions.input: self.best.x[None, :]})
+        choices = {value: values[value][0] for value in (self.regions.input, *self.regions.conditionals)}
+        extended = self.compiled.lowered.extend(choices)
+        if any(np.isnan(array).any() for array in extended.values()):
+            return None
+        program = self.compiled.program
+        return columns_of(self.compiled.mip, program, evaluate(program, extended))
+
+    def _examine(self, outcome: Outcome) -> list[NoGood]:
+        """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""
+        cuts: list[NoGood] = []
+        for columns in outcome.solutions:
+            choices = self.compiled.lowered.recover(choices_of(self.compiled.mip, columns))
+            if self.objective.lipschitz is None:
+                self._try_witness(choices[self.regions.input])
+                continue
+            claimed = float(self.mip.cost @ columns) + self.mip.constant
+            if self.best is not None and claimed <= self.lower * (1 + self.options.gap):
+                continue
+            cut = self._examine_pattern(choices)
+            if cut is not None:
+                cuts.append(cut)
+        return cuts
+
+    def _examine_pattern(self, choices: dict[int, Floats]) -> NoGood | None:
+        """Look for an interior point of one pattern; return the cut that excludes it from the next round."""
+        x = self.regions.domain.clip(choices[self.regions.input])
+        at_x = evaluate(self.compiled.reduced.program, {self.regions.input: x[None, :]})
+        bits = {
+            value: np.where(np.isnan(choices[value]), at_x[value][0], choices[value]) > 0.5
+            for value in self.regions.conditionals
+        }
+        region = self.regions.widest(bits, prove=True)
+        if region.conflict is not None:
+            return self._conflict_cut(region.conflict)
+        witness = self._try_witness(region.point) if region.point is not None else None
+        value = self.regions.norm_bound(bits, self.norm)
+        if witness is None or witness.value < value * (1 - 1e-9):
+            # Neither an interior point of this very pattern nor a proof that there is none: it may be the answer.
+            self.undecided = max(self.undecided, value)
+        return self._pattern_cut(choices)
+
+    def _columns_by_entry(self) -> dict[int, Floats]:
+        """Return, for each conditional of the reduced network, 2 + the column of each bit, or 0, 1 or NaN."""
+        coded: dict[int, Floats] = {}
+        for block in self.compiled.mip.columns:
+            if block.role in (Role.BIT, Role.INPUT):
+                coded[block.value] = np.arange(block.start, block.start + len(block.entries), dtype=np.float64) + 2.0
+        return self.compiled.lowered.recover(coded)
+
+    def _conflict_cut(self, conflict: Conflict) -> NoGood | None:
+        columns: list[NDArray[np.int64]] = []
+        ones: list[NDArray[np.bool_]] = []
+        coded = self._columns_by_entry()
+        for value, (entries, bits) in conflict.bits.items():
+            codes = coded[value][entries]
+            if np.isnan(codes).any():
+                return None
+            free = codes >= 2
+            if (codes[~free] != bits[~free]).any():
+                return None
+            columns.append(codes[free].astype(np.int64) - 2)
+            ones.append(bits[free])
+        return NoGood(np.concatenate(columns), np.concatenate(ones))
+
+    def _pattern_cut(self, choices: dict[int, Floats]) -> NoGood:
+        """Return the cut that excludes exactly the bits of a solution."""
+        coded = self._columns_by_entry()
+        columns, ones = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
+        for value in self.regions.conditionals:
+            free = coded[value] >= 2
+            columns.append(coded[value][free].astype(np.int64) - 2)
+            ones.append(choices[value][free] > 0.5)
+        return NoGood(np.concatenate(columns), np.concatenate(ones))
+
+    def _on_progress(self, progress: Progress) -> None:
+        if progress.bound is not None:
+            self._lower_bound_to(max(self.sign * progress.bound, self.undecided))
+        self._report("solve", progress.nodes)
+
+    def _report(self, stage: str, nodes: int = 0) -> None:
+        low, high = (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
+        self.on_report(Report(stage, monotonic() - self.started, low, high, self.nodes + nodes))
+
+    def _summary(self, ending: Ending) -> Result:
+        low, high = (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
+        witness_kind = "witness" if self.best is not None else "rigorous"
+        kinds = (witness_kind, self.bound_kind) if self.sign > 0 else (self.bound_kind, witness_kind)
+        if ending is Ending.INFEASIBLE:
+            low = high = 0.0
+        return Result(
+            status=ending.value,
+            lower=low,
+            upper=high,
+            lower_kind=kinds[0],
+            upper_kind=kinds[1],
+            certified=self.best is not None and self._is_closed(),
+            witness=self.best,
+            solver=self.solver.version(),
+            nodes=self.nodes,
+            size=_size(self.mip, self.compiled),
+            time={stage: self.seconds.get(stage, 0.0) for stage in ("import", "bounds", "lower", "solve", "total")},
+            query=self.compiled.query.describe(self.compiled.network.program),
+        )
+
+
+def _size(mip: MixedIntegerProgram, compiled: Compiled) -> Size:
+    return Size(
+        variables=len(mip.cost),
+        binaries=mip.binaries,
+        rows=mip.matrix.shape[0],
+        nonzeros=int(mip.matrix.nnz),
+        neurons=compiled.neurons,
+    )

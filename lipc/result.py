@@ -1,0 +1,95 @@
+"""The answer: a valid pair, its witness, and what it took."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from lipc.certify import Witness
+from lipc.compiler import Neurons
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of the mixed-integer program and of the network behind it."""
+
+    variables: int
+    binaries: int
+    rows: int
+    nonzeros: int
+    neurons: Neurons
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What is known: ``lower <= answer <= upper``.
+
+    Parameters
+    ----------
+    status
+        ``optimal``: the pair is as close as was asked; ``time_limit`` or ``interrupted``: a valid pair all the same;
+        ``infeasible``: the domain has no point at which the network has a gradient (it has no interior).
+    lower, upper
+        For a Lipschitz constant or a maximum, `lower` is proven by the witness in exact arithmetic, for a minimum
+        `upper` is. The other side is the solver's dual bound (kind ``solver``: right up to the solver's tolerances),
+        or, where that is all there is, a bound computed with outward rounding (kind ``rigorous``).
+    lower_kind, upper_kind
+        ``witness``, ``solver`` or ``rigorous``.
+    certified
+        Whether the witness was proven and the pair is as close as was asked.
+    """
+
+    status: str
+    lower: float
+    upper: float
+    lower_kind: str
+    upper_kind: str
+    certified: bool
+    witness: Witness | None
+    solver: str
+    nodes: int
+    size: Size
+    time: dict[str, float]
+    query: dict[str, object]
+
+    @property
+    def gap(self) -> float:
+        """``(upper - lower) / max(|lower|, |upper|)``, and 0 where both are 0."""
+        scale = max(abs(self.lower), abs(self.upper))
+        return (self.upper - self.lower) / scale if 0 < scale < np.inf else (0.0 if scale == 0 else float("inf"))
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON; an infinite number becomes `None`."""
+        witness = None
+        if self.witness is not None:
+            witness = {
+                "x": self.witness.x.tolist(),
+                "gradient": self.witness.gradient.tolist(),
+                "value": self.witness.value,
+                "output": self.witness.output,
+            }
+        return {
+            "status": self.status,
+            "lower": _finite(self.lower),
+            "upper": _finite(self.upper),
+            "gap": _finite(self.gap),
+            "lower_kind": self.lower_kind,
+            "upper_kind": self.upper_kind,
+            "certified": self.certified,
+            "witness": witness,
+            "solver": self.solver,
+            "nodes": self.nodes,
+            "size": asdict(self.size),
+            "time": {stage: round(seconds, 6) for stage, seconds in self.time.items()},
+            "query": self.query,
+        }
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def _finite(number: float) -> float | None:
+    return number if np.isfinite(number) else None

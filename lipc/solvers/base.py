@@ -1,0 +1,103 @@
+"""What every solver takes and gives back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+from lipc.ir import Floats
+from lipc.mip import MixedIntegerProgram
+
+
+class Ending(Enum):
+    """Why a solver stopped."""
+
+    OPTIMAL = "optimal"
+    TIME_LIMIT = "time_limit"
+    INTERRUPTED = "interrupted"
+    INFEASIBLE = "infeasible"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a solver is: objective values in the program's own sense, `None` where there is none yet."""
+
+    incumbent: float | None
+    bound: float | None
+    nodes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A program to solve.
+
+    Parameters
+    ----------
+    program
+        The mixed-integer program.
+    start
+        Shape ``(columns,)``: a solution to begin with.
+    cutoff
+        An objective value that is known to be attained: only better solutions are of interest.
+    time_limit
+        In seconds.
+    gap
+        The relative gap at which to stop.
+    threads
+        How many threads the solver may use.
+    seed
+        Of the solver's random decisions.
+    """
+
+    program: MixedIntegerProgram
+    start: Floats | None = None
+    cutoff: float | None = None
+    time_limit: float = float("inf")
+    gap: float = 1e-6
+    threads: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a solver says; nothing of it is believed before it is re-computed.
+
+    Parameters
+    ----------
+    ending
+        Why it stopped. `Ending.INFEASIBLE`: no solution, or none better than the cutoff.
+    bound
+        Its dual bound, in the program's sense and with the program's constant; infinite if it has none.
+    solutions
+        The solutions it kept, best first, each of shape ``(columns,)``.
+    nodes
+        Branch-and-bound nodes.
+    """
+
+    ending: Ending
+    bound: float
+    solutions: tuple[Floats, ...]
+    nodes: int
+
+
+class Solver(ABC):
+    """A mixed-integer programming solver."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def version(self) -> str:
+        """Return name and version for people, like ``SCIP 10.0.2``."""
+
+    @abstractmethod
+    def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+        """Solve a program; a `KeyboardInterrupt` stops it and gives what there is, a second one is raised.
+
+        Raises
+        ------
+        SolverError
+            If the solver is missing or fails.
+        """

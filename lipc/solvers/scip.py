@@ -1,0 +1,176 @@
+"""SCIP, in process through PySCIPOpt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lipc.errors import SolverError
+from lipc.formats.mps import mps_chunks
+from lipc.ir import Floats, Sense
+from lipc.mip import MixedIntegerProgram
+from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
+
+KEPT_SOLUTIONS = 20
+POLL_SECONDS = 0.05
+
+_ENDINGS = {
+    "optimal": Ending.OPTIMAL,
+    "gaplimit": Ending.OPTIMAL,
+    "timelimit": Ending.TIME_LIMIT,
+    "userinterrupt": Ending.INTERRUPTED,
+    "infeasible": Ending.INFEASIBLE,
+}
+
+
+class Scip(Solver):
+    """SCIP with settings that win on these programs: its separators cost more than they bring (PERFORMANCE.md)."""
+
+    name: ClassVar[str] = "scip"
+
+    def version(self) -> str:
+        """Return ``SCIP`` and its version."""
+        scip = _import()
+        return f"SCIP {scip.Model().version()}"
+
+    def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+        """Solve a program, handed over as the very MPS file that users get."""
+        scip = _import()
+        model = scip.Model()
+        model.hideOutput()
+        with TemporaryDirectory(prefix="lipc-") as folder:
+            path = Path(folder) / "model.mps"
+            path.write_bytes(b"".join(mps_chunks(task.program)))
+            model.readProblem(str(path))
+        session = _Session(scip, model, task)
+        session.configure()
+        session.run(on_progress)
+        return session.outcome()
+
+
+def _import() -> Any:
+    try:
+        import pyscipopt
+    except ImportError as error:
+        raise SolverError("SCIP cannot be loaded", where="pyscipopt", hint="pip install pyscipopt") from error
+    return pyscipopt
+
+
+class _Session:
+    """One run of SCIP. The file minimizes, so values change their sign for a maximization."""
+
+    def __init__(self, scip: Any, model: Any, task: Task) -> None:
+        self.scip = scip
+        self.model = model
+        self.task = task
+        self.sign = -1.0 if task.program.sense is Sense.MAXIMIZE else 1.0
+        by_name = {variable.name: variable for variable in model.getVars()}
+        self.variables = [by_name[name] for name in task.program.column_names()]
+        self.latest: Progress | None = None
+        self.failure: BaseException | None = None
+
+    def configure(self) -> None:
+        """Set limits, settings and the start solution."""
+        task, model = self.task, self.model
+        model.addObjoffset(self.sign * task.program.constant)
+        model.setSeparating(self.scip.SCIP_PARAMSETTING.OFF)
+        parameters = {
+            "limits/gap": max(task.gap, 0.0),
+            "misc/catchctrlc": False,
+            "lp/threads": max(1, task.threads),
+            "randomization/randomseedshift": task.seed,
+        }
+        if np.isfinite(task.time_limit):
+            parameters["limits/time"] = max(task.time_limit, 0.0)
+        model.setParams(parameters)
+        accepted = task.start is not None and self._add_start(task.start)
+        if task.cutoff is not None and not accepted:
+            # A hair below the known value: SCIP reads the limit as strict.
+            model.setObjlimit(self.sign * task.cutoff + 1e-9 * max(1.0, abs(task.cutoff)))
+        model.includeEventhdlr(_watcher(self.scip, self), "lipc", "reports progress")
+
+    def _add_start(self, start: Floats) -> bool:
+        solution = self.model.createSol()
+        for variable, value in zip(self.variables, _within_bounds(self.task.program, start).tolist(), strict=True):
+            self.model.setSolVal(solution, variable, value)
+        if not self.model.checkSol(solution, original=True):
+            self.model.freeSol(solution)
+            return False
+        self.model.addSol(solution)
+        return True
+
+    def run(self, on_progress: Callable[[Progress], None]) -> None:
+        """Run SCIP beside the main thread, which goes on receiving signals."""
+        thread = Thread(target=self._optimize, daemon=True)
+        thread.start()
+        interrupted = False
+        while thread.is_alive():
+            try:
+                thread.join(POLL_SECONDS)
+                if self.latest is not None:
+                    on_progress(self.latest)
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                self.model.interruptSolve()
+        if self.failure is not None:
+            raise SolverError(f"SCIP failed: {self.failure}") from self.failure
+
+    def _optimize(self) -> None:
+        try:
+            self.model.optimizeNogil()
+        except BaseException as error:
+            self.failure = error
+
+    def note_progress(self) -> None:
+        """Keep where SCIP is; called by SCIP, in its thread."""
+        self.latest = Progress(
+            self._in_own_sense(self.model.getPrimalbound()),
+            self._in_own_sense(self.model.getDualbound()),
+            self.model.getNNodes(),
+        )
+
+    def _in_own_sense(self, value: float) -> float | None:
+        return self.sign * value if abs(value) < self.model.infinity() else None
+
+    def outcome(self) -> Outcome:
+        """Return what SCIP says."""
+        status = self.model.getStatus()
+        if status not in _ENDINGS:
+            raise SolverError(f"SCIP stopped with status {status!r}")
+        kept = self.model.getSols()[:KEPT_SOLUTIONS]
+        solutions = [np.array([self.model.getSolVal(each, variable) for variable in self.variables]) for each in kept]
+        bound = self._in_own_sense(self.model.getDualbound())
+        if _ENDINGS[status] is Ending.INFEASIBLE or bound is None:
+            bound = -self.sign * np.inf if _ENDINGS[status] is not Ending.INFEASIBLE else self.sign * np.inf
+        return Outcome(_ENDINGS[status], bound, tuple(solutions), self.model.getNTotalNodes())
+
+
+def _within_bounds(program: MixedIntegerProgram, columns: Floats) -> Floats:
+    clipped: Floats = np.clip(columns, program.column_lower, program.column_upper)
+    return clipped
+
+
+def _watcher(scip: Any, session: _Session) -> Any:
+    """Return an event handler that keeps the session's progress up to date."""
+
+    class Watcher(scip.Eventhdlr):  # type: ignore[misc]
+        def eventinit(self) -> None:
+            for event in (scip.SCIP_EVENTTYPE.BESTSOLFOUND, scip.SCIP_EVENTTYPE.NODESOLVED):
+                self.model.catchEvent(event, self)
+
+        def eventexit(self) -> None:
+            for event in (scip.SCIP_EVENTTYPE.BESTSOLFOUND, scip.SCIP_EVENTTYPE.NODESOLVED):
+                self.model.dropEvent(event, self)
+
+        def eventexec(self, event: Any) -> dict[str, Any]:  # noqa: ARG002 - SCIP's signature
+            session.note_progress()
+            return {}
+
+    return Watcher()
