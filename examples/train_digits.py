@@ -32,7 +32,7 @@ def main() -> None:
         images, digits.target, test_size=0.25, random_state=SEED, stratify=digits.target
     )
     # The penalty alpha keeps the weights, and with them the Lipschitz constant, small.
-    classifier = MLPClassifier(HIDDEN, alpha=1.0, solver="lbfgs", max_iter=2000, random_state=SEED)
+    classifier = MLPClassifier(HIDDEN, alpha=1.0, solver="lbfgs", max_iter=5000, random_state=SEED)
     with threadpool_limits(1):  # sums in another order would end in other weights
         classifier.fit(train_x, train_y)
     model = export([w.T for w in classifier.coefs_], classifier.intercepts_)
