@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, vstack
 
-from lipc.formats.text import Portable, Text, batches, interleave, numbers, portable, shorten, texts
+from lipc.formats.text import Portable, Text, batches, interleave, numbers, portable, texts
 from lipc.ir import Floats
 from lipc.mip import MixedIntegerProgram
 
@@ -42,7 +42,7 @@ def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> I
     # The word FREE makes CBC's reader trust the format; without it short files fail.
     yield (comments + "NAME lipc FREE\nROWS\n N OBJ\n").encode("ascii")
     for batch in batches(len(kinds)):
-        yield interleave(len(kinds[batch]), kinds[batch].tolist(), parts.rows[batch].tolist(), "\n").encode("ascii")
+        yield interleave(len(kinds[batch]), kinds[batch].tolist(), parts.rows[batch].tolist(), "\n")
     yield b"COLUMNS\n"
     yield from _columns(parts, program.integer)
     yield b"RHS\n"
@@ -106,7 +106,7 @@ def _columns(parts: Portable, integer: NDArray[np.bool_]) -> Iterator[bytes]:
         for k in range(*np.searchsorted(places, [batch.start, batch.stop])):
             names[places[k] - batch.start] = markers[k] + names[places[k] - batch.start]
         where = rows[table.indices[batch]].tolist()
-        yield shorten(interleave(count, names, where, numbers(table.data[batch]), "\n"))
+        yield interleave(count, names, where, numbers(table.data[batch]), "\n")
     if edges.size and edges[-1] == len(integer):
         yield markers[-1].encode("ascii")
 
@@ -122,7 +122,7 @@ def _with_cost(parts: Portable) -> csc_array:
 def _values(head: str, names: Text, values: Floats, kept: NDArray[np.intp]) -> Iterator[bytes]:
     for batch in batches(len(kept)):
         chosen = kept[batch]
-        yield shorten(interleave(len(chosen), head, names[chosen].tolist(), " ", numbers(values[chosen]), "\n"))
+        yield interleave(len(chosen), head, names[chosen].tolist(), " ", numbers(values[chosen]), "\n")
 
 
 def _bounds(names: Text, lower: Floats, upper: Floats, integer: NDArray[np.bool_]) -> Iterator[bytes]:
@@ -148,7 +148,7 @@ def _bounds(names: Text, lower: Floats, upper: Floats, integer: NDArray[np.bool_
         high[single[batch]] = ""
         again = np.where(single[batch], "", name)
         fields = (first[batch], name, low, second[batch], again, high)
-        yield shorten(interleave(len(name), *(field.tolist() for field in fields)))
+        yield interleave(len(name), *(field.tolist() for field in fields))
 
 
 def _tails(values: Floats, wanted: NDArray[np.bool_]) -> Text:

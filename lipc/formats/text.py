@@ -24,6 +24,9 @@ INFINITE = 1e20
 NEGLIGIBLE = 1e-9
 """What SCIP and HiGHS read as 0 in a matrix."""
 
+UNREADABLE = 1e15
+"""What HiGHS rejects in a matrix."""
+
 LONGEST_NAME = 100
 """CBC silently changes the model from 160 characters on; the margin is for suffixes."""
 
@@ -101,33 +104,32 @@ def texts(items: Sequence[str]) -> Text:
 def numbers(values: Floats) -> list[str]:
     """Return the shortest text that reads back as each number, at some 2 million per second and core.
 
-    Values that repeat are formatted once. An integral value still ends in ``.0``: `shorten` takes that off a whole
-    block of text at once. Minus zero loses its sign.
+    Values that repeat are formatted once. Integral values have no ``.0``, and minus zero has no sign.
     """
     values = values + 0.0
-    sample = values[:: max(1, len(values) // 512)]
+    sample = values[:: max(1, len(values) // 4096)]
     if len(values) > 1024 and len(np.unique(sample)) < 0.7 * len(sample):
         distinct, places = np.unique(values, return_inverse=True)
-        found: list[str] = texts(list(map(repr, distinct.tolist())))[places].tolist()
+        found: list[str] = texts(_plain(distinct))[places].tolist()
         return found
-    return list(map(repr, values.tolist()))
+    return _plain(values)
 
 
-def interleave(count: int, *fields: Sequence[str] | str) -> str:
+def _plain(values: Floats) -> list[str]:
+    result = list(map(repr, values.tolist()))
+    # From 1e16 on, repr has an exponent and no point.
+    for k in np.flatnonzero((values == np.rint(values)) & (np.abs(values) < 1e16)).tolist():
+        result[k] = result[k].removesuffix(".0")
+    return result
+
+
+def interleave(count: int, *fields: Sequence[str] | str) -> bytes:
     """Join the k-th items of all fields, for k = 0, 1, ... `count`; a plain string is repeated."""
     width = len(fields)
     parts = [""] * (width * count)
     for place, field in enumerate(fields):
         parts[place::width] = [field] * count if isinstance(field, str) else field
-    return "".join(parts)
-
-
-def shorten(text: str) -> bytes:
-    """Encode text whose numbers are followed by a space or a line end, with ``1.0`` written as ``1``.
-
-    No name is touched: they all end in ``_`` and digits, so ``.0`` before a space is the end of a number.
-    """
-    return text.replace(".0\n", "\n").replace(".0 ", " ").encode("ascii")
+    return "".join(parts).encode("ascii")
 
 
 def batches(count: int) -> Iterator[slice]:
@@ -198,6 +200,9 @@ def _comments(program: MixedIntegerProgram, matrix: csr_array, header: Sequence[
     tiny = int(np.count_nonzero(np.abs(matrix.data) <= NEGLIGIBLE))
     if tiny:
         lines.append(f"{tiny} coefficients are at most 1e-9: SCIP and HiGHS read them as 0")
+    large = int(np.count_nonzero(np.abs(matrix.data) >= UNREADABLE))
+    if large:
+        lines.append(f"{large} coefficients are at least 1e15: HiGHS rejects the file")
     plain = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
     ascii_only = (line.encode("ascii", "backslashreplace").decode("ascii") for line in plain)
     return tuple(part for line in ascii_only for part in textwrap.wrap(line, _COMMENT_WIDTH) or [""])

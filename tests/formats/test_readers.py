@@ -93,7 +93,8 @@ def test_optimum_of_a_known_maximisation(tmp_path):
         assert -optimum_scip(path) + 3.0 == pytest.approx(4.5)
 
 
-moderate = st.floats(min_value=1e-6, max_value=1e15).flatmap(lambda v: st.sampled_from([v, -v]))
+moderate = st.floats(min_value=1e-6, max_value=9e14)  # from 1e15 on HiGHS rejects a coefficient
+moderate = moderate.flatmap(lambda v: st.sampled_from([v, -v]))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,0 +1,151 @@
+"""The sidecar explains every column, compactly, and reads back."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from format_programs import program, random_program
+
+from lipc import __version__
+from lipc.errors import InternalError, LipcError
+from lipc.formats import read_sidecar, sidecar, sidecar_text
+from lipc.ir import Sense
+from lipc.mip import Block, Role
+
+
+def fields(block: Block):
+    return block.name, block.start, block.entries.tolist(), block.value, block.role, block.source
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_round_trip(tmp_path, seed):
+    given = random_program(seed)
+    path = tmp_path / "model.map.json"
+    path.write_bytes(sidecar_text(sidecar(given, facts={"query": {"norm": "l1"}, "removed": [1, 2]})))
+    read = read_sidecar(path)
+    assert [fields(block) for block in read.columns] == [fields(block) for block in given.columns]
+    assert [fields(block) for block in read.rows] == [fields(block) for block in given.rows]
+    assert (read.sense, read.constant) == (given.sense, given.constant)
+    assert read.generator == f"lipc {__version__}"
+    assert read.facts == {"query": {"norm": "l1"}, "removed": [1, 2]}
+    assert read.column_names() == given.column_names()
+
+
+def test_content_of_a_small_one():
+    given = program(
+        [[1.0] * 5],
+        columns=(
+            Block("x", 0, np.arange(2, 5), 7, Role.INPUT, "net.onnx: x"),
+            Block("a", 3, np.array([0, 4]), 8, Role.BIT),
+        ),
+        sense=Sense.MAXIMIZE,
+        constant=0.1,
+    )
+    content = sidecar(given, facts={"source": "net.onnx"})
+    assert json.loads(sidecar_text(content)) == {
+        "schema": 1,
+        "generator": f"lipc {__version__}",
+        "objective": {"sense": "maximize", "sign": -1, "constant": 0.1},
+        "source": "net.onnx",
+        "columns": [
+            {
+                "name": "x",
+                "start": 0,
+                "count": 3,
+                "role": "input",
+                "value": 7,
+                "range": [2, 5],
+                "source": "net.onnx: x",
+            },
+            {"name": "a", "start": 3, "count": 2, "role": "bit", "value": 8, "entries": [0, 4]},
+        ],
+        "rows": [{"name": "c", "start": 0, "count": 1, "value": 0, "range": [0, 1]}],
+    }
+
+
+def test_a_range_of_a_million_is_one_short_line():
+    big = program(np.zeros((1, 1_000_000)), rows=[(0.0, 1.0)])
+    text = sidecar_text(sidecar(big, facts={}))
+    assert len(text) < 400
+    assert text.isascii()
+
+
+@pytest.mark.parametrize(("sense", "original"), [(Sense.MAXIMIZE, 2.5 + 3.0), (Sense.MINIMIZE, -2.5 + 3.0)])
+def test_the_original_objective(tmp_path, sense, original):
+    path = tmp_path / "m.map.json"
+    path.write_bytes(sidecar_text(sidecar(program([[1.0]], constant=3.0, sense=sense), facts={})))
+    assert read_sidecar(path).original(-2.5) == original
+
+
+def test_facts_may_not_hide_the_sidecars_own_keys():
+    with pytest.raises(InternalError, match="'rows'"):
+        sidecar(program([[1.0]]), facts={"rows": []})
+
+
+def valid() -> dict:
+    return json.loads(sidecar_text(sidecar(program([[1.0, 2.0]]), facts={})))
+
+
+def without(key):
+    return lambda content: content.pop(key)
+
+
+def put(value, *path):
+    def change(content):
+        for key in path[:-1]:
+            content = content[key]
+        content[path[-1]] = value
+
+    return change
+
+
+BREAKS = {
+    "old": (put(0, "schema"), "schema version 0"),
+    "no schema": (without("schema"), "schema version None"),
+    "no columns": (without("columns"), "no key 'columns'"),
+    "no objective": (without("objective"), "no key 'objective'"),
+    "sense": (put("best", "objective", "sense"), "best"),
+    "sign": (put(-1, "objective", "sign"), "cannot be -1"),
+    "constant": (put("3", "objective", "constant"), "not a finite number"),
+    "bool": (put(True, "objective", "constant"), "not a finite number"),
+    "role": (put("king", "columns", 0, "role"), "king"),
+    "no role": (lambda content: content["columns"][0].pop("role"), "no key 'role'"),
+    "count": (put(3, "columns", 0, "count"), "3 columns or rows but the range"),
+    "range": (put([0], "columns", 0, "range"), "but the range"),
+    "negative": (put([-1, 1], "columns", 0, "range"), "entry numbers"),
+    "float": (put([0.0, 2.0], "columns", 0, "range"), "entry numbers"),
+    "start": (put(1, "columns", 0, "start"), "starts at 1, not at 0"),
+    "block": (put(7, "columns", 0), "not an object"),
+    "list": (put({}, "rows"), "'rows' is dict, not list"),
+    "name": (put(None, "rows", 0, "name"), "'name' is NoneType, not str"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_broken_sidecar_is_one_error_with_the_file(tmp_path, name):
+    change, message = BREAKS[name]
+    content = valid()
+    path = tmp_path / "broken.map.json"
+    path.write_text(json.dumps(content))
+    read_sidecar(path)
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(LipcError, match=message.replace("[", r"\[")) as caught:
+        read_sidecar(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff", b"nul", b"[" * 100_000])
+def test_not_json_at_all(tmp_path, text):
+    path = tmp_path / "m.map.json"
+    path.write_bytes(text)
+    with pytest.raises(LipcError, match="JSON") as caught:
+        read_sidecar(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(LipcError, match="No such file"):
+        read_sidecar(tmp_path / "none.map.json")
