@@ -1,3 +1,64 @@
-"""lipc compiles a neural network and a question about it into a mixed-integer program."""
+"""lipc compiles a neural network and a question about it into a mixed-integer program whose optimum is the answer."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
+    from lipc.driver import Options, solve
+    from lipc.errors import LipcError
+    from lipc.formats.output import write_model
+    from lipc.frontends import Network, from_weights
+    from lipc.ir import Norm
+    from lipc.query import Functional, Query, ball, box
+    from lipc.result import Result
+
+# Loaded when first asked for: `lipc --version` must not wait for numpy.
+_HOMES = {
+    "Compiled": "lipc.compiler",
+    "Functional": "lipc.query",
+    "LipcError": "lipc.errors",
+    "Network": "lipc.frontends",
+    "Norm": "lipc.ir",
+    "Options": "lipc.driver",
+    "Query": "lipc.query",
+    "Result": "lipc.result",
+    "ball": "lipc.query",
+    "box": "lipc.query",
+    "compile": "lipc.compiler",
+    "from_weights": "lipc.frontends",
+    "solve": "lipc.driver",
+    "write_model": "lipc.formats.output",
+}
+
+__all__ = [
+    "Compiled",
+    "Functional",
+    "LipcError",
+    "Network",
+    "Norm",
+    "Options",
+    "Query",
+    "Result",
+    "__version__",
+    "ball",
+    "box",
+    "compile",
+    "from_weights",
+    "solve",
+    "write_model",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lipc' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from lipc.bounds import interval_bounds
 from lipc.errors import ModelError
@@ -91,6 +93,40 @@ class Compiled:
         known = interval_bounds(self.program)[self.program.result]
         maximize = self.program.objective is not None and self.program.objective.sense is Sense.MAXIMIZE
         return float(known.upper[0] if maximize else known.lower[0])
+
+    def describe(self) -> dict[str, object]:
+        """Return the model and the question as plain values for JSON."""
+        return {"model": self.network.source, **self.query.describe(self.network.program)}
+
+    def header(self) -> list[str]:
+        """Return what the model file says of itself in comments."""
+        question = self.describe()
+        norm = f", norm {question['norm']}" if question["objective"] == "lipschitz" else ""
+        return [f"model: {question['model']}", f"question: {question['objective']} of {question['output']}{norm}"]
+
+    def facts(self) -> dict[str, object]:
+        """Return what the sidecar says besides its columns: the question, and the neurons that bounds decided."""
+        return {
+            "query": self.describe(),
+            "neurons": {"counts": asdict(self.neurons), "decided": self._decided_neurons()},
+        }
+
+    def _decided_neurons(self) -> list[dict[str, object]]:
+        """Return, for each conditional of the network, which entries are always on or off."""
+        step = next(step for step in self.reduced.steps if step.name == PruneStable.name)
+        decided: list[dict[str, object]] = []
+        for value in step.before.find(Conditional):
+            op, bits = step.before.ops[value], step.before.bounds[value]
+            decided.append(
+                {
+                    "name": op.origin.name,
+                    "source": op.origin.source,
+                    "size": op.size,
+                    "on": np.flatnonzero(bits.lower == 1).tolist(),
+                    "off": np.flatnonzero(bits.upper == 0).tolist(),
+                }
+            )
+        return decided
 
 
 def read_model(model: Model, *, drop_softmax: bool = False) -> Network:

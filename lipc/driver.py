@@ -333,7 +333,7 @@ class _Run:
             nodes=self.nodes,
             size=_size(self.mip, self.compiled),
             time={stage: self.seconds.get(stage, 0.0) for stage in ("import", "bounds", "lower", "solve", "total")},
-            query=self.compiled.query.describe(self.compiled.network.program),
+            query=self.compiled.describe(),
         )
 
 

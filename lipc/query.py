@@ -212,17 +212,20 @@ class Query:
         return domain
 
     def describe(self, network: Program) -> dict[str, object]:
-        """Return the question as plain values for JSON; the domain is given by its smallest and largest bounds."""
-        domain = self.domain or box(0.0, 1.0)
-        functional = self.functional
+        """Return the question as plain values for JSON; bounds of the domain as their smallest and largest."""
+        inputs = network.network_input()[1].size
         outputs = network.ops[network.result].size
-        default = "all outputs (l_inf)" if outputs > 1 else "y[0]"
+        domain = self._fitting_domain(inputs)
+        functional = self.functional
+        several = functional is None and outputs > 1
         return {
             "objective": self.goal,
             "norm": self.norm.value,
-            "output": str(functional) if functional else default,
+            "output": str(functional) if functional else (f"all {outputs}, largest (l_inf)" if several else "y[0]"),
+            "several_outputs": several,
             "domain": {
                 "type": "box",
+                "inputs": inputs,
                 "lower": [float(domain.lower.min()), float(domain.lower.max())],
                 "upper": [float(domain.upper.min()), float(domain.upper.max())],
             },

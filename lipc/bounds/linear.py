@@ -58,7 +58,8 @@ def _useful_entries(program: Program, value: int, bounds: dict[int, Interval]) -
         if isinstance(op, Conditional) and op.operand == value:
             useful |= (interval.lower < 0) & (interval.upper > 0)
         elif isinstance(op, Switch) and op.operand == value and not is_relu(program, op):
-            useful |= bounds[op.bit].lower < bounds[op.bit].upper
+            bit = bounds.get(op.bit)  # bits that come later are free ones: a choice of an output
+            useful |= np.ones(len(useful), bool) if bit is None else bit.lower < bit.upper
     return np.flatnonzero(useful & (interval.lower < interval.upper))
 
 

@@ -1,0 +1,5 @@
+"""``python -m lipc``."""
+
+from lipc.cli.main import run
+
+run()

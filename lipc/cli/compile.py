@@ -1,0 +1,53 @@
+"""``lipc MODEL -o model.mps``: write the mixed-integer program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lipc.cli.options import query_from, question_options
+
+
+@click.command("compile")
+@question_options
+@click.option("-o", "destination", default="-", metavar="FILE", help="A .mps or .lp file, also .gz; '-' for stdout.")
+@click.option("--format", "format_name", type=click.Choice(["mps", "lp"]), help="The format on stdout.  [default: mps]")
+@click.option("--map", "map_file", metavar="FILE", help="The sidecar.  [default: model.map.json beside FILE]")
+def command(
+    model: str,
+    destination: str,
+    format_name: str | None,
+    map_file: str | None,
+    mode: Any,
+    bounds: Any,
+    drop_softmax: bool,
+    **question: Any,
+) -> None:
+    """Write the mixed-integer program of a question as a file that any solver reads.
+
+    Its optimum is the answer. The file minimizes: a constant to be maximized stands in it negated. The sidecar
+    model.map.json says so, and what each variable is.
+    """
+    from lipc.compiler import compile as compile_model
+    from lipc.errors import OutputError
+    from lipc.formats.output import Format, format_of, write_atomically, write_model
+    from lipc.formats.sidecar import sidecar, sidecar_text
+
+    to_file = destination != "-" and not Path(destination).exists()
+    if to_file:
+        format_of(destination)  # before the work: a wrong ending costs nothing
+    if format_name is not None and destination != "-":
+        raise OutputError("--format is for standard output", hint="the ending of -o says the format")
+    compiled = compile_model(model, query_from(**question), mode=mode, method=bounds, drop_softmax=drop_softmax)
+    facts = compiled.facts()
+    write_model(
+        compiled.mip,
+        destination,
+        header=compiled.header(),
+        format=Format(format_name) if format_name else None,
+        facts=facts if map_file is None else None,
+    )
+    if map_file is not None:
+        write_atomically(map_file, [sidecar_text(sidecar(compiled.mip, facts=facts))])

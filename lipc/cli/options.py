@@ -1,0 +1,147 @@
+"""The options that ask the question, shared by all commands, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lipc.errors import QueryError
+
+if TYPE_CHECKING:
+    from lipc.ir import Floats, Polytope
+    from lipc.query import Query
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.argument("model", metavar="MODEL"),
+    click.option(
+        "--box", nargs=2, metavar="LO HI", help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]"
+    ),
+    click.option("--center", metavar="FILE", help="The center of an l_inf ball: a .npy/.csv file (or one number)."),
+    click.option("--radius", type=float, metavar="R", help="The radius of that ball."),
+    click.option("--clip", nargs=2, type=float, metavar="LO HI", help="Cut the ball to LO <= x <= HI."),
+    click.option(
+        "--norm",
+        type=click.Choice(["linf", "l1"]),
+        default="linf",
+        show_default=True,
+        help="What perturbations of the input are measured in.",
+    ),
+    click.option(
+        "--output",
+        metavar="EXPR",
+        help="A linear expression like 'y[0] - y[1]', or an index.  [default: all outputs, measured in l_inf]",
+    ),
+    click.option(
+        "--objective",
+        type=click.Choice(["lipschitz", "max", "min"]),
+        default="lipschitz",
+        show_default=True,
+        help="The Lipschitz constant, or the range of the output.",
+    ),
+    click.option(
+        "--mode",
+        type=click.Choice(["auto", "reverse", "forward"]),
+        default="auto",
+        show_default=True,
+        help="How the Jacobian is written; auto: by the number of inputs.",
+    ),
+    click.option(
+        "--bounds",
+        type=click.Choice(["linear", "interval"]),
+        default="linear",
+        show_default=True,
+        help="How the values of the network are bounded.",
+    ),
+    click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network."),
+)
+
+
+def question_options(command: Command) -> Command:
+    """Add the model argument and the options of the question to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def query_from(
+    box: tuple[str, str] | None,
+    center: str | None,
+    radius: float | None,
+    clip: tuple[float, float] | None,
+    norm: str,
+    output: str | None,
+    objective: str,
+) -> Query:
+    """Return the query that the options ask.
+
+    Raises
+    ------
+    QueryError
+        If options contradict each other or a file cannot be read.
+    """
+    from lipc.ir import Norm
+    from lipc.query import Query
+
+    if output is not None and not output.strip():
+        raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
+    domain = _domain(box, center, radius, clip)
+    if domain is None:
+        click.echo(
+            "lipc: note: no domain was given; taking 0 <= x <= 1 for every input (see --box, --center)", err=True
+        )
+    return Query(domain, output, Norm(norm), objective)  # type: ignore[arg-type]
+
+
+def _domain(
+    box: tuple[str, str] | None, center: str | None, radius: float | None, clip: tuple[float, float] | None
+) -> Polytope | None:
+    from lipc import query
+
+    if box is not None and center is not None:
+        raise QueryError("--box and --center are two domains", hint="give one of them")
+    if (center is None) != (radius is None):
+        raise QueryError("--center and --radius belong together", hint="give both")
+    if clip is not None and center is None:
+        raise QueryError("--clip cuts a ball", hint="give --center and --radius too, or use --box")
+    if center is not None and radius is not None:
+        return query.ball(read_numbers(center, "--center"), radius, clip)
+    if box is not None:
+        low, high = (read_numbers(text, "--box") for text in box)
+        if low.size != high.size and 1 not in (low.size, high.size):
+            raise QueryError(f"--box has {low.size} lower and {high.size} upper bounds", hint="give as many of both")
+        return query.box(low, high)
+    return None
+
+
+def read_numbers(text: str, option: str) -> Floats:
+    """Return the numbers in a .npy or text file, or the one number that the text is; shape ``(n,)``.
+
+    Raises
+    ------
+    QueryError
+        If there is no such file, or it holds something else than numbers.
+    """
+    import numpy as np
+
+    try:
+        return np.array([float(text)])
+    except ValueError:
+        pass
+    path = Path(text)
+    try:
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)
+        content = path.read_text(encoding="utf-8").replace(",", " ").replace(";", " ").split()
+        numbers = np.array([float(word) for word in content])
+    except OSError as error:
+        raise QueryError(f"cannot be read: {error.strerror or error}", where=f"{option} {text}") from None
+    except (ValueError, EOFError, TypeError) as error:
+        raise QueryError(f"holds something else than numbers: {error}", where=f"{option} {text}") from None
+    if not numbers.size:
+        raise QueryError("holds no number", where=f"{option} {text}")
+    return numbers

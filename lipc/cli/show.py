@@ -1,0 +1,135 @@
+"""What a person sees: progress on stderr, the answer as a table on stdout."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+if TYPE_CHECKING:
+    from lipc.driver import Report
+    from lipc.ir import Floats
+    from lipc.result import Result
+
+SHOWN_ENTRIES = 6
+FIRST_LINE_AFTER = 0.5
+"""Seconds before the first line of progress: shorter runs stay silent."""
+
+SECONDS_BETWEEN_LINES = 2.0
+
+
+class ProgressLog:
+    """Prints a line per report on stderr, at most every two seconds."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.started = monotonic()
+        self.printed: float | None = None
+
+    def report(self, report: Report) -> None:
+        """Print a line if it is time for one."""
+        now = monotonic()
+        due = self.started + FIRST_LINE_AFTER if self.printed is None else self.printed + SECONDS_BETWEEN_LINES
+        if self.quiet or now < due:
+            return
+        if self.printed is None:
+            click.echo(f"{'seconds':>8}  {'lower':>14}  {'upper':>14}  {'gap':>8}  {'nodes':>9}", err=True)
+        self.printed = now
+        gap = relative_gap(report.lower, report.upper)
+        line = f"{report.elapsed:8.1f}  {number(report.lower):>14}  {number(report.upper):>14}  {gap:>8}"
+        click.echo(f"{line}  {report.nodes:9d}", err=True)
+
+
+def relative_gap(lower: float, upper: float) -> str:
+    """Return the gap as a percentage, as far as it is finite."""
+    scale = max(abs(lower), abs(upper))
+    if not np.isfinite(scale):
+        return "-"
+    return f"{100 * (upper - lower) / scale:.2f}%" if scale else "0.00%"
+
+
+def number(value: float) -> str:
+    """Return a number with eight digits."""
+    return f"{value:.8g}"
+
+
+def show_result(result: Result) -> None:
+    """Print the answer for people on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(_headline(result), style="bold"))
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _rows(result):
+        table.add_row(name, Text(text))
+    console.print(table)
+
+
+def _headline(result: Result) -> str:
+    subject = {"lipschitz": "local Lipschitz constant", "max": "maximum of the output", "min": "minimum of the output"}[
+        str(result.query["objective"])
+    ]
+    if result.status == "infeasible":
+        return f"{subject}: none, the network has no gradient anywhere in the domain"
+    if result.certified:
+        return f"{subject} = {number(result.lower)}"
+    return f"{subject}: between {number(result.lower)} and {number(result.upper)} ({result.status.replace('_', ' ')})"
+
+
+def _rows(result: Result) -> list[tuple[str, str]]:
+    query, size, time = result.query, result.size, result.time
+    neurons = size.neurons
+    rows = [("network", str(query["model"])), ("output", str(query["output"]))]
+    if query["objective"] == "lipschitz":
+        rows.append(("perturbations", str(query["norm"])))
+    rows += [
+        ("domain", _domain_text(query["domain"])),
+        ("lower", f"{result.lower!r}  ({KINDS[result.lower_kind].format(solver=result.solver)})"),
+        ("upper", f"{result.upper!r}  ({KINDS[result.upper_kind].format(solver=result.solver)})"),
+    ]
+    if result.witness is not None:
+        rows.append(("witness x", vector(result.witness.x)))
+        rows.append(("gradient", vector(result.witness.gradient)))
+        if query["several_outputs"]:
+            rows.append(("attained by", f"y[{result.witness.output}]"))
+    rows += [
+        ("neurons", f"{neurons.total}: {neurons.on} always on, {neurons.off} always off, {neurons.unstable} unstable"),
+        (
+            "program",
+            f"{size.variables} variables ({size.binaries} binary), {size.rows} rows, {size.nonzeros} nonzeros",
+        ),
+        ("nodes", str(result.nodes)),
+        (
+            "time",
+            f"{time['total']:.2f} s: import {time['import']:.2f}, bounds {time['bounds']:.2f}, "
+            f"lower {time['lower']:.2f}, solve {time['solve']:.2f}",
+        ),
+    ]
+    return rows
+
+
+KINDS = {
+    "witness": "proven by the witness, exact arithmetic",
+    "solver": "dual bound of {solver}",
+    "rigorous": "bounds with outward rounding",
+}
+
+
+def _domain_text(domain: object) -> str:
+    assert isinstance(domain, dict)
+    low, high = domain["lower"], domain["upper"]
+    if low[0] == low[1] and high[0] == high[1]:
+        return f"box {low[0]:g} <= x <= {high[0]:g}, {domain['inputs']} inputs"
+    return f"box within [{low[0]:g}, {high[1]:g}], {domain['inputs']} inputs"
+
+
+def vector(entries: Floats) -> str:
+    """Return the first entries of a vector."""
+    shown = ", ".join(f"{entry:.6g}" for entry in entries[:SHOWN_ENTRIES])
+    return f"({shown}, ...)" if len(entries) > SHOWN_ENTRIES else f"({shown})"

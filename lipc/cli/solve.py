@@ -1,0 +1,53 @@
+"""``lipc solve MODEL``: the answer, proven."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lipc.cli.options import query_from, question_options
+
+NOT_NEGATIVE = click.FloatRange(min=0)
+
+
+@click.command("solve")
+@question_options
+@click.option("--time-limit", type=NOT_NEGATIVE, metavar="S", help="Stop after S seconds with a valid pair.")
+@click.option(
+    "--gap", type=NOT_NEGATIVE, metavar="G", default=1e-6, show_default=True, help="The relative gap to close."
+)
+@click.option("--threads", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="SCIP's random seed.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def command(
+    model: str,
+    time_limit: float | None,
+    gap: float,
+    threads: int,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    mode: Any,
+    bounds: Any,
+    drop_softmax: bool,
+    **question: Any,
+) -> None:
+    """Solve a question with SCIP and certify the answer.
+
+    The lower bound is the gradient at a witness, re-computed in exact arithmetic. A time limit or Ctrl-C gives the
+    pair reached so far; Ctrl-C twice gives up.
+    """
+    from lipc.cli.show import ProgressLog, show_result
+    from lipc.compiler import compile as compile_model
+    from lipc.driver import Options, solve
+
+    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed)
+    compiled = compile_model(model, query_from(**question), mode=mode, method=bounds, drop_softmax=drop_softmax)
+    log = ProgressLog(quiet)
+    result = solve(compiled, options=options, on_report=log.report)
+    if as_json:
+        click.echo(result.to_json())
+    else:
+        show_result(result)
