@@ -138,6 +138,26 @@ def test_rule_4_integer_columns_have_explicit_bounds(low, up, kinds):
     assert [words[0] for words in bounds_of(low, up, integer=True)] == kinds
 
 
+@pytest.mark.parametrize("integer", ["1", "0", "11", "10", "01", "0110", "1011"])
+def test_integer_columns_stand_between_markers(integer):
+    size = len(integer)
+    given = program(np.eye(size), cost=[0.0] * size, integer=[c == "1" for c in integer])
+    lines = section(mps(given), "COLUMNS")
+    inside = False
+    found = ""
+    markers = 0
+    for words in lines:
+        if words[1] == "'MARKER'":
+            assert words[2] == ("'INTEND'" if inside else "'INTORG'")
+            inside = not inside
+            markers += 1
+            assert words[0] == f"MARKER_{markers}"
+        else:
+            found += "01"[inside]
+    assert found == integer
+    assert not inside
+
+
 def test_a_continuous_column_in_the_unit_interval_is_not_binary():
     assert bounds_of(0, 1) == [["LO", "BND", "x_0", "0"], ["UP", "BND", "x_0", "1"]]
     assert "Binaries" not in lp(program([[1.0]], bounds=[(0, 1)]))

@@ -117,6 +117,7 @@ BREAKS = {
     "negative": (put([-1, 1], "columns", 0, "range"), "entry numbers"),
     "float": (put([0.0, 2.0], "columns", 0, "range"), "entry numbers"),
     "start": (put(1, "columns", 0, "start"), "starts at 1, not at 0"),
+    "true": (put(True, "columns", 0, "value"), "'value' is bool, not int"),
     "block": (put(7, "columns", 0), "not an object"),
     "list": (put({}, "rows"), "'rows' is dict, not list"),
     "name": (put(None, "rows", 0, "name"), "'name' is NoneType, not str"),
