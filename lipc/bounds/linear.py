@@ -7,14 +7,14 @@ a step loses is at most the unit roundoff times the absolute products times the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.interval import intersect, interval_of, is_relu
 from lipc.bounds.rounding import UNDERFLOW, UNIT, summands
-from lipc.ir import Affine, Conditional, Floats, Input, Interval, Kind, Matrix, Polytope, Program, Switch, as_matrix
+from lipc.ir import Affine, Conditional, Floats, Input, Interval, Kind, Polytope, Program, Switch, Term, transpose
 
 BLOCK_ENTRIES = 4_000_000
 """Coefficients held at a time; more rows than fit are bounded in blocks."""
@@ -69,6 +69,7 @@ class _Relaxation:
 
     program: Program
     bounds: dict[int, Interval]
+    column_counts: dict[int, int] = field(default_factory=dict)
 
     def tighten(self, value: int, chosen: NDArray[np.int64]) -> Interval:
         """Return the bounds of a value with the chosen entries tightened."""
@@ -88,69 +89,73 @@ class _Relaxation:
 
     def upper_limits(self, value: int, directions: Floats) -> Floats:
         """Return upper bounds of ``directions @ value``, shape ``(rows,)``, for directions of shape ``(rows, n)``."""
-        state = _Backward(directions, value)
+        state = _Backward(np.ascontiguousarray(directions.T), value)
         for current in range(value, -1, -1):
-            row = state.coefficients.pop(current, None)
-            if row is None:
+            coefficients = state.coefficients.pop(current, None)
+            if coefficients is None:
                 continue
             op = self.program.ops[current]
             if isinstance(op, Input):
-                state.add_constant(*support(op.domain, row))
+                state.add_constant(*support(op.domain, coefficients.T))
             elif isinstance(op, Affine):
-                self._through_affine(state, op, row)
+                self._through_affine(state, op, coefficients)
             elif isinstance(op, Switch):
-                self._through_switch(state, op, row)
+                self._through_switch(state, op, coefficients)
             else:
-                state.add_constant(*_support_box(self.bounds[current], row))
+                state.add_constant(*_support_box(self.bounds[current], coefficients.T))
         return state.limits()
 
-    def _through_affine(self, state: _Backward, op: Affine, row: Floats) -> None:
-        """Substitute ``row @ (sum(matrix @ operand) + bias)``."""
-        absolute = np.abs(row)
-        state.add_constant(row @ op.bias, (op.size + 1) * UNIT * (absolute @ np.abs(op.bias)))
+    def _through_affine(self, state: _Backward, op: Affine, coefficients: Floats) -> None:
+        """Substitute ``sum(matrix @ operand) + bias``."""
+        absolute = np.abs(coefficients)
+        state.add_constant(op.bias @ coefficients, (op.size + 1) * UNIT * (np.abs(op.bias) @ absolute))
         for term in op.terms:
             magnitude = self.bounds[term.operand].magnitude
-            reach = _absolute(term.matrix) @ magnitude
-            count = int(summands(as_matrix(term.matrix.T)).max(initial=0)) + 2
-            state.error += count * UNIT * (absolute @ reach) + UNDERFLOW
-            state.add(term.operand, (term.matrix.T @ row.T).T, magnitude)
+            state.error += self._column_count(term) * UNIT * ((abs(term.matrix) @ magnitude) @ absolute) + UNDERFLOW
+            state.add(term.operand, term.matrix.T @ coefficients, magnitude)
 
-    def _through_switch(self, state: _Backward, op: Switch, row: Floats) -> None:
+    def _column_count(self, term: Term) -> int:
+        """Return more than how many products are added up in one entry of ``matrix' @ coefficients``."""
+        key = id(term.matrix)
+        if key not in self.column_counts:
+            self.column_counts[key] = int(summands(transpose(term.matrix)).max(initial=0)) + 2
+        return self.column_counts[key]
+
+    def _through_switch(self, state: _Backward, op: Switch, coefficients: Floats) -> None:
         """Replace the switch by lines in its operand: the upper one where its coefficient is positive, else the lower.
 
-        Over ``l <= x <= u`` the points (x, 0) and (x, x) lie between the lines returned by `_lines`.
+        Over ``l <= x <= u`` the points (x, 0) and (x, x) lie between the lines returned by `_lines`. With c the
+        coefficient and p its positive part, the new one is ``c * lower + p * (upper - lower)``.
         """
         operand = self.bounds[op.operand]
-        upper_slope, upper_offset, lower_slope, lower_offset = _lines(
-            operand, self.bounds[op.bit], relu=is_relu(self.program, op)
-        )
-        positive, negative = np.maximum(row, 0.0), np.minimum(row, 0.0)
-        absolute = np.abs(row)
-        offset = np.maximum(np.abs(upper_offset), np.abs(lower_offset))
-        state.add_constant(
-            positive @ upper_offset + negative @ lower_offset, (op.size + 2) * UNIT * (absolute @ offset)
-        )
-        slope = np.maximum(upper_slope, lower_slope)
-        state.error += 3 * UNIT * (absolute @ (slope * operand.magnitude)) + UNDERFLOW
-        state.add(op.operand, positive * upper_slope + negative * lower_slope, operand.magnitude)
+        relu = is_relu(self.program, op)
+        upper_slope, upper_offset, lower_slope, lower_offset = _lines(operand, self.bounds[op.bit], relu=relu)
+        positive = np.maximum(coefficients, 0.0)
+        reach = np.maximum(np.abs(upper_offset), np.abs(lower_offset)) * (op.size + 3) + 6 * operand.magnitude
+        of_all = np.stack([lower_offset, -reach]) @ coefficients
+        of_positive = np.stack([upper_offset - lower_offset, 2 * reach]) @ positive
+        # |c| = 2 p - c, so the second row is |c| @ reach: the absolute products that are rounded.
+        state.add_constant(of_all[0] + of_positive[0], UNIT * (of_all[1] + of_positive[1]) + UNDERFLOW)
+        positive *= (upper_slope - lower_slope)[:, None]
+        positive += coefficients * lower_slope[:, None]
+        state.add(op.operand, positive, operand.magnitude)
 
 
-@dataclass(eq=False)
 class _Backward:
-    """``sum(coefficients[value] @ value) + constant``, an upper bound up to `error`."""
+    """``sum(coefficients[value]' @ value) + constant``, upper bounds up to `error`; coefficients are (n, rows)."""
 
     def __init__(self, directions: Floats, value: int) -> None:
-        rows = len(directions)
+        rows = directions.shape[1]
         self.coefficients: dict[int, Floats] = {value: directions}
         self.constant: Floats = np.zeros(rows)
         self.error: Floats = np.zeros(rows)
 
-    def add(self, value: int, row: Floats, magnitude: Floats) -> None:
+    def add(self, value: int, coefficients: Floats, magnitude: Floats) -> None:
         """Add coefficients of a value; the sum of two is rounded."""
         if value in self.coefficients:
-            row = self.coefficients[value] + row
-            self.error += UNIT * (np.abs(row) @ magnitude)
-        self.coefficients[value] = row
+            coefficients = self.coefficients[value] + coefficients
+            self.error += UNIT * (magnitude @ np.abs(coefficients))
+        self.coefficients[value] = coefficients
 
     def add_constant(self, constant: Floats, error: Floats) -> None:
         """Add numbers known up to an error."""
@@ -162,10 +167,6 @@ class _Backward:
         # The errors are sums of positive numbers, each right to a factor near 1; the margin covers that.
         limits: Floats = np.nextafter(self.constant + 1.001 * self.error, np.inf)
         return limits
-
-
-def _absolute(matrix: Matrix) -> Matrix:
-    return as_matrix(abs(matrix))
 
 
 def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Floats, Floats, Floats]:

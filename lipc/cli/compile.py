@@ -10,7 +10,7 @@ import click
 from lipc.cli.options import query_from, question_options
 
 
-@click.command("compile")
+@click.command("compile", short_help="Write the program as MPS or LP (what `lipc MODEL` does).")
 @question_options
 @click.option("-o", "destination", default="-", metavar="FILE", help="A .mps or .lp file, also .gz; '-' for stdout.")
 @click.option("--format", "format_name", type=click.Choice(["mps", "lp"]), help="The format on stdout.  [default: mps]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,14 @@ DEFAULT_COMMAND = "compile"
 OWN_OPTIONS = ("--help", "--version", "-h")
 
 USER_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
+
+
+HELP = """Compile a neural network and a question about it into a mixed-integer program.
+
+\b
+lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
+lipc solve MODEL          solve it with SCIP and certify the answer
+"""
 
 
 class LazyGroup(click.Group):
@@ -43,17 +52,13 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
+    help=HELP,
     subcommand_metavar="MODEL | COMMAND MODEL ...",
     epilog="Exit codes: 0 an answer, or a valid pair; 2 a mistake in the call or the model; 130 interrupted.",
 )
 @click.version_option(__version__, message="lipc %(version)s")
 def cli() -> None:
-    r"""Compile a neural network and a question about it into a mixed-integer program.
-
-    \b
-      lipc model.onnx -o model.mps        write the program of the exact local Lipschitz constant
-      lipc solve model.onnx               solve it and certify the answer
-    """
+    """Let click find the command."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -83,5 +88,6 @@ def _fail(message: str, code: int) -> int:
 
 
 def run() -> None:
-    """Run as a script."""
+    """Run as a script. A polite kill unwinds the stack, so that temporary files go."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

@@ -11,7 +11,7 @@ from lipc.cli.options import query_from, question_options
 NOT_NEGATIVE = click.FloatRange(min=0)
 
 
-@click.command("solve")
+@click.command("solve", short_help="Solve a question and certify the answer.")
 @question_options
 @click.option("--time-limit", type=NOT_NEGATIVE, metavar="S", help="Stop after S seconds with a valid pair.")
 @click.option(

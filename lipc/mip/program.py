@@ -122,7 +122,8 @@ class Namer:
     def name(self, *parts: str) -> str:
         """Return a new name made of parts: letters, digits, ``_`` and ``.``, at most 60 characters."""
         text = re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join(part for part in parts if part)).strip("_.")[:60].strip("_.")
-        if not text or not text[0].isalpha():
+        # HiGHS reads a name in an LP file that begins like a number (inf, nan) as one.
+        if not text[:1].isalpha() or text[:3].lower() in ("inf", "nan"):
             text = f"v_{text}".rstrip("_")
         base, count = text, 1
         while text.lower() in self._taken:
