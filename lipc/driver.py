@@ -299,7 +299,8 @@ class _Run:
     def _pattern_cut(self, choices: dict[int, Floats]) -> NoGood:
         """Return the cut that excludes exactly the bits of a solution."""
         coded = self._columns_by_entry()
-        columns, ones = [np.zeros(0, np.int64)], [np.zeros(0, bool)]
+        columns: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        ones: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
         for value in self.regions.conditionals:
             free = coded[value] >= 2
             columns.append(coded[value][free].astype(np.int64) - 2)

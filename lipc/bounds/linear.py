@@ -184,8 +184,8 @@ def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Flo
     upper_offset = np.maximum(-upper_slope * low, (1.0 - upper_slope) * high)
     upper_offset = np.where(crosses & ~always & ~never, _outward(upper_offset), 0.0)
     if relu:
-        lower_slope = np.where(crosses, (high > -low).astype(np.float64), (low >= 0).astype(np.float64))
-        lower_offset = np.zeros(len(low))
+        lower_slope: Floats = np.where(crosses, (high > -low).astype(np.float64), (low >= 0).astype(np.float64))
+        lower_offset: Floats = np.zeros(len(low))
     else:
         lower_slope = np.where(crosses, 1.0 - chord, (low < 0).astype(np.float64))
         # Lower line: at most `low` at `low` and at most 0 at `high`.

@@ -124,7 +124,8 @@ class Regions:
         slopes = pushforward(self.program, values, np.eye(self.domain.size), self.input)
         reach = reach_of(self.program, bits, self.input)
         places: list[tuple[int, int]] = []
-        rows, offsets = [np.zeros((0, self.domain.size))], [np.zeros(0)]
+        rows: list[Floats] = [np.zeros((0, self.domain.size))]
+        offsets: list[Floats] = [np.zeros(0)]
         for value in self.conditionals:
             operand = self.program.ops[value].operands[0]
             sign = np.where(bits[value], 1.0, -1.0)

@@ -149,7 +149,7 @@ def _satisfies(rows: Floats, lower: Floats, upper: Floats, x: Floats) -> bool:
 
 def reach_of(program: Program, bits: Bits, network_input: int) -> dict[int, Floats]:
     """Return, per entry of each value, the sum of absolute products by which it depends on the input; 0: not at all."""
-    reach = {network_input: np.ones(program.ops[network_input].size)}
+    reach: dict[int, Floats] = {network_input: np.ones(program.ops[network_input].size)}
     for value, op in enumerate(program.ops):
         if isinstance(op, Affine):
             parts = [abs(term.matrix) @ reach[term.operand] for term in op.terms if term.operand in reach]

@@ -41,7 +41,7 @@ def from_weights(
     matrices = [_numbers(matrix, 2, f"W_{layer}") for layer, matrix in enumerate(weights, 1)]
     if not matrices:
         raise ModelError("there is no layer", where=SOURCE)
-    offsets = [np.zeros(len(matrix)) for matrix in matrices]
+    offsets: list[Floats] = [np.zeros(len(matrix)) for matrix in matrices]
     if biases is not None:
         offsets = [_numbers(bias, 1, f"b_{layer}") for layer, bias in enumerate(biases, 1)]
     if len(offsets) != len(matrices):

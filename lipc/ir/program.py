@@ -208,7 +208,7 @@ class Interval:
         magnitude: Floats = np.maximum(-self.lower, self.upper)
         return magnitude
 
-    def take(self, entries: np.ndarray) -> Interval:
+    def take(self, entries: NDArray[np.int64]) -> Interval:
         """Return the bounds of some entries."""
         return Interval(self.lower[entries], self.upper[entries])
 

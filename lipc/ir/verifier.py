@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lipc.errors import InternalError
+from lipc.ir.polytope import Floats
 from lipc.ir.program import Affine, Conditional, Input, Kind, Op, Program, Sense, Switch
 
 
@@ -72,7 +73,7 @@ def _input_rules(op: Input) -> list[tuple[str, bool]]:
     ]
 
 
-def _finite_vector(vector: np.ndarray) -> bool:
+def _finite_vector(vector: Floats) -> bool:
     return vector.ndim == 1 and vector.dtype == np.float64 and bool(np.isfinite(vector).all())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.bounds.rounding import UNIT, SplitMatrix, down, up
@@ -46,7 +47,9 @@ def absorb_tiny_coefficients(program: MixedIntegerProgram) -> MixedIntegerProgra
     return _absorb_cost(program, low, high, bounded)
 
 
-def _absorb_cost(program: MixedIntegerProgram, low: Floats, high: Floats, bounded: np.ndarray) -> MixedIntegerProgram:
+def _absorb_cost(
+    program: MixedIntegerProgram, low: Floats, high: Floats, bounded: NDArray[np.bool_]
+) -> MixedIntegerProgram:
     tiny = (np.abs(program.cost) <= TINY) & (program.cost != 0) & bounded
     if not tiny.any():
         return program

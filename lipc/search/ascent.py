@@ -84,7 +84,7 @@ class _Search:
 
     def _norms(self, values: list[Floats], count: int) -> Floats:
         """Return the dual norm of the gradient for each row of the values' bits, the largest over the outputs."""
-        norms = np.zeros(count)
+        norms: Floats = np.zeros(count)
         for output in range(self.outputs):
             cotangent = np.zeros((count, self.outputs))
             cotangent[:, output] = 1.0
