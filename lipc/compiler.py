@@ -183,7 +183,7 @@ def compile(  # noqa: A001 - the verb of a compiler
     asked = query.ask(network.program)
     bounds = Bounds("interval" if method == "interval" else "linear")
     reduced = run_passes(asked, [Fuse(), bounds, PruneStable(), Fuse()])
-    lowered = run_passes(reduced.program, [Jacobian(mode), bounds, PruneStable(), Fuse()])
+    lowered = run_passes(reduced.program, [Jacobian(mode), bounds, PruneStable(), Fuse(), PruneStable()])
     mip = lower(lowered.program)
     in_bounds = reduced.seconds(bounds.name) + lowered.seconds(bounds.name)
     seconds = {

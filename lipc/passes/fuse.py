@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
 from lipc.ir import Affine, Floats, Matrix, Op, Program, Term, add, compose, entries
 from lipc.passes.base import Pass, PassResult, kept_whole
 from lipc.passes.dce import DeadCodeElimination
@@ -14,17 +18,16 @@ from lipc.passes.dce import DeadCodeElimination
 class Fuse(Pass):
     """Substitute affine operands of affine operations.
 
-    The product must have no more nonzeros than the two factors together (the inner one disappears), or than the outer
-    factor alone if the inner map is needed elsewhere. Convolutions in a chain therefore stay apart, selections and
-    constants always vanish. Coefficients are rounded once per product (relative 2^-53 times the inner dimension).
+    The product must have no more nonzeros than what disappears: the outer factor, and those rows of the inner map that
+    nobody else reads. Convolutions in a chain therefore stay apart, selections and constants always vanish.
+    Coefficients are rounded once per product (relative 2^-53 times the inner dimension).
     """
 
     name: ClassVar[str] = "fuse"
 
     def apply(self, program: Program) -> PassResult:
         """Return the program with affine chains fused and the dead links dropped."""
-        readers = [len(users) for users in program.users()]
-        readers[program.result] += 1
+        readers = _readers(program)
         ops: list[Op] = []
         for op in program.ops:
             ops.append(_fused(op, ops, readers) if isinstance(op, Affine) else op)
@@ -34,7 +37,30 @@ class Fuse(Pass):
         return PassResult(cleaned.program, kept_whole(program, renumbered))
 
 
-def _fused(op: Affine, ops: list[Op], readers: list[int]) -> Affine:
+def nonzero_columns(matrix: Matrix) -> NDArray[np.bool_]:
+    """Return which columns of a matrix have an entry, shape ``(columns,)``."""
+    if isinstance(matrix, csr_array):
+        nonzero = np.zeros(matrix.shape[1], bool)
+        nonzero[matrix.indices] = True
+        return nonzero
+    return np.asarray((matrix != 0).any(axis=0))
+
+
+def _readers(program: Program) -> list[NDArray[np.int64]]:
+    """Return how many operations read each entry of each value; the result is read once more."""
+    readers = [np.zeros(op.size, np.int64) for op in program.ops]
+    readers[program.result] += 1
+    for op in program.ops:
+        if isinstance(op, Affine):
+            for term in op.terms:
+                readers[term.operand] += nonzero_columns(term.matrix)
+        else:
+            for operand in op.operands:
+                readers[operand] += 1
+    return readers
+
+
+def _fused(op: Affine, ops: list[Op], readers: list[NDArray[np.int64]]) -> Affine:
     """Return an affine operation with its affine operands substituted where it pays."""
     terms: dict[int, Matrix] = {}
     bias: Floats = op.bias
@@ -51,13 +77,12 @@ def _fused(op: Affine, ops: list[Op], readers: list[int]) -> Affine:
     return replace(op, terms=kept, bias=bias)
 
 
-def _products(outer: Matrix, inner: Affine, readers: int) -> dict[int, Matrix] | None:
+def _products(outer: Matrix, inner: Affine, readers: NDArray[np.int64]) -> dict[int, Matrix] | None:
     """Return the matrices of ``outer @ inner`` by operand, or `None` where the product would densify."""
     if not entries(outer):
         return {}
-    budget = entries(outer)
-    if readers == 1:
-        budget += sum(entries(term.matrix) for term in inner.terms)
+    own = nonzero_columns(outer) & (readers == 1)
+    budget = entries(outer) + sum(entries(term.matrix[np.flatnonzero(own)]) for term in inner.terms)
     products: dict[int, Matrix] = {}
     for term in inner.terms:
         products[term.operand] = compose(outer, term.matrix)

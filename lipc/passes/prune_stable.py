@@ -26,6 +26,7 @@ from lipc.ir import (
     selection,
 )
 from lipc.passes.base import Pass, PassResult, Source
+from lipc.passes.fuse import nonzero_columns
 
 Mask = NDArray[np.bool_]
 
@@ -80,7 +81,7 @@ def _mark_operands(program: Program, bits: dict[int, Interval], live: list[Mask]
     op, mask = program.ops[value], live[value]
     if isinstance(op, Affine):
         for term in op.terms:
-            live[term.operand] |= _nonzero_columns(term.matrix, mask)
+            live[term.operand] |= nonzero_columns(term.matrix[np.flatnonzero(mask)])
     elif isinstance(op, Switch) and mask.any():
         undecided = bits[op.bit].lower < bits[op.bit].upper
         live[op.bit] |= mask & undecided
@@ -88,16 +89,6 @@ def _mark_operands(program: Program, bits: dict[int, Interval], live: list[Mask]
         live[op.operand] |= mask & (bits[op.bit].upper > 0)
     elif isinstance(op, Conditional):
         live[op.operand] |= mask & (bits[value].lower < bits[value].upper)
-
-
-def _nonzero_columns(matrix: Matrix, rows: Mask) -> Mask:
-    """Return which columns have an entry in the given rows."""
-    if isinstance(matrix, csr_array):
-        columns = np.zeros(matrix.shape[1], bool)
-        columns[matrix[np.flatnonzero(rows)].indices] = True
-        return columns
-    nonzero: Mask = (matrix[rows] != 0).any(axis=0)
-    return nonzero
 
 
 @dataclass(eq=False)
