@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from lipc.result import Result
 
 SHOWN_ENTRIES = 6
+FILE_WIDTH = 200
+"""Columns where no terminal says how many there are: lines in a file or pipe should not be folded."""
+
 FIRST_LINE_AFTER = 0.5
 """Seconds before the first line of progress: shorter runs stay silent."""
 
@@ -61,7 +64,9 @@ def show_result(result: Result) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FILE_WIDTH)
     console.print(Text(_headline(result), style="bold"))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)

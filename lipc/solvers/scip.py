@@ -35,8 +35,8 @@ class Scip(Solver):
 
     def version(self) -> str:
         """Return ``SCIP`` and its version."""
-        scip = _import()
-        return f"SCIP {scip.Model().version()}"
+        model = _import().Model()
+        return f"SCIP {model.getMajorVersion()}.{model.getMinorVersion()}.{model.getTechVersion()}"
 
     def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
         """Solve a program, handed over as the very MPS file that users get."""
