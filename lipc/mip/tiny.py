@@ -28,8 +28,10 @@ def absorb_tiny_coefficients(program: MixedIntegerProgram) -> MixedIntegerProgra
     matrix = program.matrix
     tiny = (np.abs(matrix.data) <= TINY) & bounded[matrix.indices]
     if tiny.any():
-        dropped = csr_array((np.where(tiny, matrix.data, 0.0), matrix.indices, matrix.indptr), shape=matrix.shape)
-        kept = csr_array((np.where(tiny, 0.0, matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+        # Copies: eliminate_zeros works in place, and csr_array shares the index arrays it is given.
+        dropped, kept = matrix.copy(), matrix.copy()
+        dropped.data[~tiny] = 0.0
+        kept.data[tiny] = 0.0
         kept.eliminate_zeros()
         dropped.eliminate_zeros()
         touched = np.diff(dropped.indptr) > 0
