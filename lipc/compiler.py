@@ -12,10 +12,10 @@ import numpy as np
 from lipc.bounds import interval_bounds
 from lipc.errors import ModelError
 from lipc.frontends.network import Network
-from lipc.ir import Conditional, Program, Sense
+from lipc.ir import Choices, Conditional, Floats, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
 from lipc.passes.base import Trail, run_passes
-from lipc.passes.bounds import Bounds
+from lipc.passes.bounds import Bounds, Method
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
@@ -51,9 +51,9 @@ class Compiled:
     asked
         The network with the question as its objective, nothing changed: what certificates are about.
     reduced
-        How `asked` became the network of its unstable neurons, before the Jacobian.
+        How `asked` became the network of its unstable neurons.
     lowered
-        How that became the program that was lowered.
+        How that became the program that was lowered: the Jacobian, and what followed.
     mip
         The mixed-integer program.
     seconds
@@ -73,16 +73,16 @@ class Compiled:
         """The program that was lowered, with bounds."""
         return self.lowered.program
 
+    def recover(self, choices: Choices) -> dict[int, Floats]:
+        """Return choices of `asked` from choices of the lowered program: NaN for bits that do not matter."""
+        return self.reduced.recover(self.lowered.recover(choices))
+
     @property
     def neurons(self) -> Neurons:
         """The neurons of the network, counted."""
         total = sum(self.asked.ops[value].size for value in self.asked.find(Conditional))
-        decided = [
-            step.before.bounds[value]
-            for step in self.reduced.steps
-            if step.name == PruneStable.name
-            for value in step.before.find(Conditional)
-        ]
+        bounded = self.reduced.steps[0].result.program
+        decided = [bounded.bounds[value] for value in bounded.find(Conditional)]
         on = sum(int((bits.lower == 1).sum()) for bits in decided)
         off = sum(int((bits.upper == 0).sum()) for bits in decided)
         return Neurons(total, on, off, total - on - off)
@@ -113,10 +113,10 @@ class Compiled:
 
     def _decided_neurons(self) -> list[dict[str, object]]:
         """Return, for each conditional of the network, which entries are always on or off."""
-        step = next(step for step in self.reduced.steps if step.name == PruneStable.name)
+        bounded = self.reduced.steps[0].result.program
         decided: list[dict[str, object]] = []
-        for value in step.before.find(Conditional):
-            op, bits = step.before.ops[value], step.before.bounds[value]
+        for value in bounded.find(Conditional):
+            op, bits = bounded.ops[value], bounded.bounds[value]
             decided.append(
                 {
                     "name": op.origin.name,
@@ -153,7 +153,7 @@ def compile(  # noqa: A001 - the verb of a compiler
     query: Query | None = None,
     *,
     mode: Mode = "auto",
-    method: str = "linear",
+    method: Method = "linear",
     drop_softmax: bool = False,
 ) -> Compiled:
     """Compile a network and a question into a mixed-integer program.
@@ -181,9 +181,9 @@ def compile(  # noqa: A001 - the verb of a compiler
     network = read_model(model, drop_softmax=drop_softmax)
     imported = perf_counter()
     asked = query.ask(network.program)
-    bounds = Bounds("interval" if method == "interval" else "linear")
-    reduced = run_passes(asked, [Fuse(), bounds, PruneStable(), Fuse()])
-    lowered = run_passes(reduced.program, [Jacobian(mode), bounds, PruneStable(), Fuse(), PruneStable()])
+    reduced = run_passes(asked, [Bounds(method), PruneStable()])
+    bounds = Bounds(method, only_new=True)
+    lowered = run_passes(reduced.program, [Fuse(), Jacobian(mode), bounds, PruneStable(), Fuse(), PruneStable()])
     mip = lower(lowered.program)
     in_bounds = reduced.seconds(bounds.name) + lowered.seconds(bounds.name)
     seconds = {

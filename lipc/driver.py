@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from lipc.certify import Certifier, Conflict, Regions, Witness
 from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
-from lipc.ir import Floats, Norm, Objective, Sense, evaluate
+from lipc.ir import Conditional, Floats, Norm, Objective, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, columns_of, exclude
 from lipc.passes.jacobian import Mode
 from lipc.query import Query
 from lipc.result import Result, Size
 from lipc.search.ascent import ascend
 from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
+
+FREE = 2
+"""Codes of bits from here on are columns; 0 and 1 are decided bits."""
 
 START_SECONDS = 2.0
 """Time for the local search; with a time limit at most a tenth of it."""
@@ -128,7 +131,9 @@ class _Run:
         self.objective: Objective = objective
         self.sign = 1.0 if objective.sense is Sense.MAXIMIZE else -1.0
         self.certifier = Certifier(compiled.asked)
-        self.regions = Regions(compiled.reduced.program)
+        self.codes = self._codes()
+        relevant = {value: self.codes[value] >= FREE for value in compiled.asked.find(Conditional)}
+        self.regions = Regions(compiled.asked, relevant)
         self.mip = compiled.mip
         self.best: Witness | None = None
         self.bound = self.sign * compiled.bound
@@ -230,10 +235,9 @@ class _Run:
         """Return the columns of the mixed-integer program at the best witness."""
         if self.best is None:
             return None
-        reduced = self.compiled.reduced.program
-        values = evaluate(reduced, {self.regions.input: self.best.x[None, :]})
+        values = evaluate(self.compiled.asked, {self.regions.input: self.best.x[None, :]})
         choices = {value: values[value][0] for value in (self.regions.input, *self.regions.conditionals)}
-        extended = self.compiled.lowered.extend(choices)
+        extended = self.compiled.lowered.extend(self.compiled.reduced.extend(choices))
         if any(np.isnan(array).any() for array in extended.values()):
             return None
         program = self.compiled.program
@@ -243,7 +247,7 @@ class _Run:
         """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""
         cuts: list[NoGood] = []
         for columns in outcome.solutions:
-            choices = self.compiled.lowered.recover(choices_of(self.compiled.mip, columns))
+            choices = self.compiled.recover(choices_of(self.compiled.mip, columns))
             if self.objective.lipschitz is None:
                 self._try_witness(choices[self.regions.input])
                 continue
@@ -258,7 +262,7 @@ class _Run:
     def _examine_pattern(self, choices: dict[int, Floats]) -> NoGood | None:
         """Look for an interior point of one pattern; return the cut that excludes it from the next round."""
         x = self.regions.domain.clip(choices[self.regions.input])
-        at_x = evaluate(self.compiled.reduced.program, {self.regions.input: x[None, :]})
+        at_x = evaluate(self.compiled.asked, {self.regions.input: x[None, :]})
         bits = {
             value: np.where(np.isnan(choices[value]), at_x[value][0], choices[value]) > 0.5
             for value in self.regions.conditionals
@@ -273,37 +277,35 @@ class _Run:
             self.undecided = max(self.undecided, value)
         return self._pattern_cut(choices)
 
-    def _columns_by_entry(self) -> dict[int, Floats]:
-        """Return, for each conditional of the reduced network, 2 + the column of each bit, or 0, 1 or NaN."""
-        coded: dict[int, Floats] = {}
+    def _codes(self) -> dict[int, Floats]:
+        """Return what became of each bit of the network: `FREE` + its column, 0 or 1 if decided, NaN if irrelevant."""
+        columns: dict[int, Floats] = {}
         for block in self.compiled.mip.columns:
             if block.role in (Role.BIT, Role.INPUT):
-                coded[block.value] = np.arange(block.start, block.start + len(block.entries), dtype=np.float64) + 2.0
-        return self.compiled.lowered.recover(coded)
+                columns[block.value] = np.arange(block.start, block.start + len(block.entries), dtype=np.float64) + FREE
+        return self.compiled.recover(columns)
 
     def _conflict_cut(self, conflict: Conflict) -> NoGood | None:
         columns: list[NDArray[np.int64]] = []
         ones: list[NDArray[np.bool_]] = []
-        coded = self._columns_by_entry()
         for value, (entries, bits) in conflict.bits.items():
-            codes = coded[value][entries]
+            codes = self.codes[value][entries]
             if np.isnan(codes).any():
                 return None
-            free = codes >= 2
+            free = codes >= FREE
             if (codes[~free] != bits[~free]).any():
                 return None
-            columns.append(codes[free].astype(np.int64) - 2)
+            columns.append(codes[free].astype(np.int64) - FREE)
             ones.append(bits[free])
         return NoGood(np.concatenate(columns), np.concatenate(ones))
 
     def _pattern_cut(self, choices: dict[int, Floats]) -> NoGood:
         """Return the cut that excludes exactly the bits of a solution."""
-        coded = self._columns_by_entry()
         columns: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
         ones: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
         for value in self.regions.conditionals:
-            free = coded[value] >= 2
-            columns.append(coded[value][free].astype(np.int64) - 2)
+            free = self.codes[value] >= FREE
+            columns.append(self.codes[value][free].astype(np.int64) - FREE)
             ones.append(choices[value][free] > 0.5)
         return NoGood(np.concatenate(columns), np.concatenate(ones))
 

@@ -20,11 +20,16 @@ BLOCK_ENTRIES = 4_000_000
 """Coefficients held at a time; more rows than fit are bounded in blocks."""
 
 
-def linear_bounds(program: Program) -> dict[int, Interval]:
+def linear_bounds(program: Program, *, only_new: bool = False) -> dict[int, Interval]:
     """Return sound bounds of every value.
 
     Interval bounds everywhere; values that a switch or conditional reads, and the result, get linear bounds on top
     where they can change anything: entries of a pre-activation that are undecided, operands of undecided switches.
+
+    Parameters
+    ----------
+    only_new
+        Take bounds that the program already has as they are.
     """
     relaxation = _Relaxation(program, {})
     wanted = _wanted(program)
@@ -33,7 +38,8 @@ def linear_bounds(program: Program) -> dict[int, Interval]:
         if value in program.bounds:
             interval = intersect(interval, program.bounds[value])
         relaxation.bounds[value] = interval
-        if value in wanted and not isinstance(op, Input):
+        done = only_new and value in program.bounds
+        if value in wanted and not isinstance(op, Input) and not done:
             chosen = _useful_entries(program, value, relaxation.bounds)
             relaxation.bounds[value] = relaxation.tighten(value, chosen)
     return relaxation.bounds

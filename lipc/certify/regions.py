@@ -52,13 +52,17 @@ class Regions:
     Parameters
     ----------
     program
-        A network of one input; conditionals that the result does not depend on should have been pruned.
+        A network of one input.
+    relevant
+        For each conditional, which of its bits matter to the result and are not decided by bounds, shape ``(n,)``;
+        the others make no halfspace. Default: all.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, relevant: Bits | None = None) -> None:
         self.program = program
         self.input, self.domain = program.network_input()
         self.conditionals = list(program.find(Conditional))
+        self.relevant = relevant or {value: np.ones(program.ops[value].size, bool) for value in self.conditionals}
         self.exact = ExactInterpreter(program)
 
     def widest(self, bits: Bits, *, prove: bool = False) -> Region:
@@ -116,7 +120,7 @@ class Regions:
         return round_up(max(exact_norm(gradient, norm) for gradient in gradients))
 
     def _halfspaces(self, bits: Bits) -> tuple[Floats, Floats, list[tuple[int, int]]]:
-        """Return rows g, offsets h and places such that ``g @ x + h > 0`` on the region, one for each neuron."""
+        """Return rows g, offsets h and places: ``g @ x + h > 0`` on the region, one for each relevant neuron."""
         center = self.domain.clip(np.zeros(self.domain.size))
         choices: dict[int, Floats] = {self.input: center[None, :]}
         choices.update({value: bits[value].astype(np.float64)[None, :] for value in self.conditionals})
@@ -128,12 +132,14 @@ class Regions:
         offsets: list[Floats] = [np.zeros(0)]
         for value in self.conditionals:
             operand = self.program.ops[value].operands[0]
-            sign = np.where(bits[value], 1.0, -1.0)
-            slope = slopes.get(operand, np.zeros((self.domain.size, len(sign)))).T.copy()
-            slope[np.abs(slope).sum(axis=1) <= NEGLIGIBLE * reach.get(operand, np.zeros(len(sign)))] = 0.0
+            chosen = np.flatnonzero(self.relevant[value])
+            sign = np.where(bits[value][chosen], 1.0, -1.0)
+            slope = slopes[operand].T[chosen] if operand in slopes else np.zeros((len(chosen), self.domain.size))
+            if operand in reach:
+                slope[np.abs(slope).sum(axis=1) <= NEGLIGIBLE * reach[operand][chosen]] = 0.0
             rows.append(sign[:, None] * slope)
-            offsets.append(sign * (values[operand][0] - slope @ center))
-            places.extend((value, entry) for entry in range(len(sign)))
+            offsets.append(sign * (values[operand][0][chosen] - slope @ center))
+            places.extend((value, entry) for entry in chosen.tolist())
         return np.vstack(rows), np.concatenate(offsets), places
 
     def _conflict(
@@ -211,7 +217,7 @@ class Regions:
                 op = self.program.ops[value]
                 needed.update(op.operands)
                 if isinstance(op, Conditional):
-                    masks[value][:] = True
+                    masks[value] |= self.relevant[value]
         return Conflict(
             {value: (np.flatnonzero(mask), bits[value][mask]) for value, mask in masks.items() if mask.any()}
         )

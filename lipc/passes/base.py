@@ -43,10 +43,10 @@ class Source:
         return Source(value, np.arange(size), np.full(size, np.nan))
 
     def recover(self, choices: Choices) -> Floats:
-        """Return the old entries, shape ``(n,)``, from choices of the new program."""
+        """Return the old entries, shape ``(n,)``, from choices of the new program; NaN where those lack the value."""
         taken = self.take >= 0
         entries = self.constant.copy()
-        if taken.any():
+        if self.value in choices:
             entries[taken] = np.asarray(choices[self.value]).reshape(-1)[self.take[taken]]
         return entries
 

@@ -9,6 +9,8 @@ from lipc.bounds import interval_bounds, linear_bounds
 from lipc.ir import Program
 from lipc.passes.base import Pass, PassResult, kept_whole
 
+Method = Literal["interval", "linear"]
+
 
 @dataclass(frozen=True)
 class Bounds(Pass):
@@ -19,14 +21,18 @@ class Bounds(Pass):
     method
         ``interval``: interval arithmetic. ``linear``: backward linear relaxation on top of it, over the forward and
         the Jacobian values.
+    only_new
+        Leave values alone that have bounds already: after `jacobian`, those of the network.
     """
 
     name: ClassVar[str] = "bounds"
-    method: Literal["interval", "linear"] = "linear"
+    method: Method = "linear"
+    only_new: bool = False
 
     def apply(self, program: Program) -> PassResult:
         """Return the same operations with bounds."""
-        bounds = linear_bounds(program) if self.method == "linear" else interval_bounds(program)
+        linear = self.method == "linear"
+        bounds = linear_bounds(program, only_new=self.only_new) if linear else interval_bounds(program)
         return PassResult(
             program.with_bounds(bounds), kept_whole(program, {value: value for value in range(len(program.ops))})
         )
