@@ -22,7 +22,7 @@ from lipc.passes.jacobian import Mode
 from lipc.query import Query
 from lipc.result import Result, Size
 from lipc.search.ascent import ascend
-from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
+from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
 
 FREE = 2
 """Codes of bits from here on are columns; 0 and 1 are decided bits."""
@@ -138,7 +138,7 @@ class _Run:
         self.best: Witness | None = None
         self.bound = self.sign * compiled.bound
         self.bound_kind = "rigorous"
-        self.undecided = -np.inf
+        self.excluded = -np.inf  # the largest value of a pattern that was cut off without a proof against it
         self.nodes = 0
         self.seconds = dict(compiled.seconds)
 
@@ -160,8 +160,13 @@ class _Run:
         ending = self._start()
         self.seconds["lower"] += monotonic() - begun
         begun = monotonic()
-        while ending is None:
-            ending = self._round()
+        try:
+            while ending is None:
+                ending = self._round()
+        except SecondInterruptError:
+            raise
+        except KeyboardInterrupt:
+            ending = Ending.INTERRUPTED
         self.seconds["solve"] = monotonic() - begun
         self.seconds["total"] = sum(self.seconds.values())
         return self._summary(ending)
@@ -187,12 +192,11 @@ class _Run:
         values = evaluate(self.compiled.asked, {self.certifier.input: points})[self.compiled.asked.result][:, 0]
         return np.asarray(points[int(np.argmax(self.sign * values))])
 
-    def _try_witness(self, x: Floats) -> Witness | None:
-        """Certify a point and keep it if it is the best; return its witness."""
+    def _try_witness(self, x: Floats) -> None:
+        """Certify a point and keep it if it is the best."""
         witness = self.certifier.witness(x)
         if witness is not None and (self.best is None or self.sign * witness.value > self.sign * self.best.value):
             self.best = witness
-        return witness
 
     def _round(self) -> Ending | None:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
@@ -210,12 +214,12 @@ class _Run:
         )
         outcome = self.solver.solve(task, self._on_progress)
         self.nodes += outcome.nodes
-        self._lower_bound_to(max(self.sign * outcome.bound, self.undecided))
+        self._lower_bound_to(max(self.sign * outcome.bound, self.excluded))
         cuts = self._examine(outcome)
         self._report("solve")
         if outcome.ending in (Ending.TIME_LIMIT, Ending.INTERRUPTED):
             return outcome.ending
-        if self.best is None and outcome.ending is Ending.INFEASIBLE and self.undecided == -np.inf:
+        if self.best is None and outcome.ending is Ending.INFEASIBLE and self.excluded == -np.inf:
             return Ending.INFEASIBLE
         if self._is_closed() or not cuts:
             return Ending.OPTIMAL
@@ -270,11 +274,10 @@ class _Run:
         region = self.regions.widest(bits, prove=True)
         if region.conflict is not None:
             return self._conflict_cut(region.conflict)
-        witness = self._try_witness(region.point) if region.point is not None else None
-        value = self.regions.norm_bound(bits, self.norm)
-        if witness is None or witness.value < value * (1 - 1e-9):
-            # Neither an interior point of this very pattern nor a proof that there is none: it may be the answer.
-            self.undecided = max(self.undecided, value)
+        if region.point is not None:
+            self._try_witness(region.point)
+        # Whether or not a point of this very pattern was certified: what is excluded stays in the upper bound.
+        self.excluded = max(self.excluded, self.regions.norm_bound(bits, self.norm))
         return self._pattern_cut(choices)
 
     def _codes(self) -> dict[int, Floats]:
@@ -311,7 +314,7 @@ class _Run:
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.bound is not None:
-            self._lower_bound_to(max(self.sign * progress.bound, self.undecided))
+            self._lower_bound_to(max(self.sign * progress.bound, self.excluded))
         self._report("solve", progress.nodes)
 
     def _report(self, stage: str, nodes: int = 0) -> None:

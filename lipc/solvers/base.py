@@ -21,6 +21,10 @@ class Ending(Enum):
     INFEASIBLE = "infeasible"
 
 
+class SecondInterruptError(KeyboardInterrupt):
+    """A second interrupt, while a solver was still stopping after the first: give up."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a solver is: objective values in the program's own sense, `None` where there is none yet."""
@@ -94,10 +98,12 @@ class Solver(ABC):
 
     @abstractmethod
     def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
-        """Solve a program; a `KeyboardInterrupt` stops it and gives what there is, a second one is raised.
+        """Solve a program; an interrupt (Ctrl-C) while it runs stops it and gives what there is.
 
         Raises
         ------
+        SecondInterruptError
+            On another interrupt before it has stopped.
         SolverError
             If the solver is missing or fails.
         """

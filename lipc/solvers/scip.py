@@ -14,7 +14,7 @@ from lipc.errors import SolverError
 from lipc.formats.mps import mps_chunks
 from lipc.ir import Floats, Sense
 from lipc.mip import MixedIntegerProgram
-from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
+from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
 
 KEPT_SOLUTIONS = 20
 POLL_SECONDS = 0.05
@@ -116,7 +116,7 @@ class _Session:
                     on_progress(self.latest)
             except KeyboardInterrupt:
                 if interrupted:
-                    raise
+                    raise SecondInterruptError from None
                 interrupted = True
                 self.model.interruptSolve()
         if self.failure is not None:
