@@ -67,9 +67,12 @@ def main(args: Sequence[str] | None = None) -> int:
         cli.main(args=None if args is None else list(args), prog_name="lipc", standalone_mode=False)
     except LipcError as error:
         return _fail(str(error), USER_ERROR)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USER_ERROR
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "lipc"
-        return _fail(f"{error.format_message()} See '{command} --help'.", USER_ERROR)
+        return _fail(f"{error.format_message().rstrip('.')}; see '{command} --help'", USER_ERROR)
     except click.ClickException as error:
         return _fail(error.format_message(), USER_ERROR)
     except (KeyboardInterrupt, click.Abort):
