@@ -142,6 +142,8 @@ def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
     from lipc.frontends.onnx import import_onnx, read_onnx
 
     if isinstance(model, str | Path):
+        if not str(model):
+            raise ModelError("no model is named")
         if Path(model).is_dir():
             raise ModelError("is a folder, not a model", where=str(model))
         return read_onnx(model, drop_softmax=drop_softmax)

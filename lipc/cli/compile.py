@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lipc.cli.options import query_from, question_options
+from lipc.cli.options import note_default_domain, query_from, question_options
 
 
 @click.command("compile", short_help="Write the program as MPS or LP (what `lipc MODEL` does).")
@@ -40,7 +40,9 @@ def command(
         format_of(destination)  # before the work: a wrong ending costs nothing
     if format_name is not None and destination != "-":
         raise OutputError("--format is for standard output", hint="the ending of -o says the format")
-    compiled = compile_model(model, query_from(**question), mode=mode, method=bounds, drop_softmax=drop_softmax)
+    query = query_from(**question)
+    compiled = compile_model(model, query, mode=mode, method=bounds, drop_softmax=drop_softmax)
+    note_default_domain(query)
     facts = compiled.facts()
     write_model(
         compiled.mip,

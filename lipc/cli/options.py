@@ -90,11 +90,13 @@ def query_from(
     if output is not None and not output.strip():
         raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
     domain = _domain(box, center, radius, clip)
-    if domain is None:
-        click.echo(
-            "lipc: note: no domain was given; taking 0 <= x <= 1 for every input (see --box, --center)", err=True
-        )
     return Query(domain, output, Norm(norm), objective)  # type: ignore[arg-type]
+
+
+def note_default_domain(query: Query) -> None:
+    """Say on stderr that nobody named a domain; once the model has been read, so that an error stands alone."""
+    if query.domain is None:
+        click.echo("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)", err=True)
 
 
 def _domain(

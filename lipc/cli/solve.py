@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lipc.cli.options import query_from, question_options
+from lipc.cli.options import note_default_domain, query_from, question_options
 
 NOT_NEGATIVE = click.FloatRange(min=0)
 
@@ -44,7 +44,9 @@ def command(
     from lipc.driver import Options, solve
 
     options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed)
-    compiled = compile_model(model, query_from(**question), mode=mode, method=bounds, drop_softmax=drop_softmax)
+    query = query_from(**question)
+    compiled = compile_model(model, query, mode=mode, method=bounds, drop_softmax=drop_softmax)
+    note_default_domain(query)
     log = ProgressLog(quiet)
     result = solve(compiled, options=options, on_report=log.report)
     if as_json:
