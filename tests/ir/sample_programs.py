@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from lipc.ir import Builder, Floats, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
+from lipc.ir import (
+    Affine,
+    Builder,
+    Conditional,
+    Floats,
+    Lipschitz,
+    Norm,
+    Objective,
+    Origin,
+    Polytope,
+    Program,
+    Sense,
+    Switch,
+)
 from tests.nets import Network
-
-RELU = Origin("relu")
 
 
 class Sample(NamedTuple):
@@ -117,3 +129,24 @@ def gradients(sample: Sample, points: Floats, step: float = 1e-6) -> Floats:
     moves = step * np.eye(points.shape[1])
     columns = [(sample.function(points + move) - sample.function(points - move)) / (2 * step) for move in moves]
     return np.stack(columns, axis=2)
+
+
+def rational_values(program: Program, choices: Mapping[int, Sequence[float]]) -> list[list[Fraction]]:
+    """Evaluate a program with rational numbers, entry by entry; bits without a choice follow their operand."""
+    values: list[list[Fraction]] = []
+    for value, op in enumerate(program.ops):
+        if value in choices:
+            entries = [Fraction(number) for number in choices[value]]
+        elif isinstance(op, Affine):
+            entries = [Fraction(number) for number in op.bias.tolist()]
+            for term in op.terms:
+                matrix = term.matrix.toarray() if isinstance(term.matrix, csr_array) else term.matrix
+                for row, column in zip(*(places.tolist() for places in np.nonzero(matrix)), strict=True):
+                    entries[row] += Fraction(float(matrix[row, column])) * values[term.operand][column]
+        elif isinstance(op, Conditional):
+            entries = [Fraction(x > 0) for x in values[op.operand]]
+        else:
+            assert isinstance(op, Switch)
+            entries = [a * b for a, b in zip(values[op.operand], values[op.bit], strict=True)]
+        values.append(entries)
+    return values

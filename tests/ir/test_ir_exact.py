@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-from lipc.ir import Affine, Builder, Conditional, Floats, Polytope, Program, Switch
+from lipc.ir import Builder, Conditional, Polytope
 from lipc.ir.exact import Dyadic, ExactInterpreter, round_down, round_up
-from tests.ir.sample_programs import dense, max_pool, mixed, residual
+from tests.ir.sample_programs import dense, max_pool, mixed, rational_values, residual
 from tests.nets import KINDS, random_network
 
 LEAST, MOST = 5e-324, np.finfo(float).max
@@ -81,28 +81,6 @@ def test_rounding_beyond_the_largest_float() -> None:
     assert round_up(Fraction(MOST) * 2) == np.inf
 
 
-def by_hand(program: Program, point: Floats, bits: dict[int, list[bool]] | None = None) -> list[list[Fraction]]:
-    """Evaluate a program with rational numbers, entry by entry."""
-    values: list[list[Fraction]] = []
-    for value, op in enumerate(program.ops):
-        if isinstance(op, Affine):
-            entries = [Fraction(number) for number in op.bias.tolist()]
-            for term in op.terms:
-                matrix = term.matrix.toarray() if isinstance(term.matrix, csr_array) else term.matrix
-                for row in range(op.size):
-                    products = zip(matrix[row].tolist(), values[term.operand], strict=True)
-                    entries[row] += sum((Fraction(a) * b for a, b in products), Fraction(0))
-        elif isinstance(op, Conditional):
-            held = None if bits is None else bits.get(value)
-            entries = [Fraction(x > 0) for x in values[op.operand]] if held is None else [Fraction(b) for b in held]
-        elif isinstance(op, Switch):
-            entries = [a * b for a, b in zip(values[op.operand], values[op.bit], strict=True)]
-        else:
-            entries = [Fraction(number) for number in point.tolist()]
-        values.append(entries)
-    return values
-
-
 SAMPLES = {
     "dense": dense(random_network(1, [3, 5, 4, 2])),
     "residual": residual(2),
@@ -118,7 +96,7 @@ def test_values_and_gradients_against_rational_arithmetic(name: str) -> None:
     exact = ExactInterpreter(program)
     for point in [*SAMPLES[name].points(6), np.zeros(SAMPLES[name].domain.size)]:
         values = exact.evaluate(point)
-        expected = by_hand(program, point)
+        expected = rational_values(program, {0: point.tolist()})
         assert [value.fractions() for value in values] == expected
         # The function is affine while the bits are held: the gradient is an exact difference.
         bits = {value: [entry == 1 for entry in expected[value]] for value in program.find(Conditional)}
@@ -129,7 +107,7 @@ def test_values_and_gradients_against_rational_arithmetic(name: str) -> None:
                 moved = point.copy()
                 moved[entry] = point[entry] + 4.0
                 step = Fraction(float(moved[entry])) - Fraction(float(point[entry]))
-                difference = by_hand(program, moved, bits)[-1][output] - expected[-1][output]
+                difference = rational_values(program, {0: moved.tolist(), **bits})[-1][output] - expected[-1][output]
                 assert difference == step * slope
 
 
@@ -139,7 +117,8 @@ def test_prescribed_bits() -> None:
     bits = {value: rng.random(sample.program.ops[value].size) < 0.5 for value in sample.program.find(Conditional)}
     point = sample.points(1)[0]
     values = ExactInterpreter(sample.program).evaluate(point, bits)
-    expected = by_hand(sample.program, point, {value: array.tolist() for value, array in bits.items()})
+    held = {value: array.tolist() for value, array in bits.items()}
+    expected = rational_values(sample.program, {0: point.tolist(), **held})
     assert [value.fractions() for value in values] == expected
 
 
