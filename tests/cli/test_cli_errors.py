@@ -1,0 +1,261 @@
+"""Whatever is wrong: one line on stderr that says what, exit code 2, and nothing left behind."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cli_process import command
+
+BOX = ["--box", "0", "1"]
+PREFIX = "lipc: error: "
+Call = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(models: Path, tmp_path: Path) -> Path:
+    """A folder with all that a wrong call may name."""
+    small = (models / "small.onnx").read_bytes()
+    files = {
+        "small.onnx": small,
+        "softmax.onnx": (models / "softmax.onnx").read_bytes(),
+        "empty.onnx": b"",
+        "cut.onnx": small[: len(small) // 2],
+        "text.onnx": b"this is no model\n",
+        "three.csv": b"1,2,3\n",
+        "nan.csv": b"0.5,nan\n",
+        "words.csv": b"0.5,much\n",
+        "latin.csv": "0.5,\xe9".encode("latin-1"),
+        "empty.csv": b"",
+        "empty.npy": b"",
+        "cut.npy": b"\x93NUMPY\x01\x00",
+        "zip.npy": b"PK\x03\x04 not a zip",
+        "existing.mps": b"precious",
+        "existing.txt": b"precious",
+        "a-file": b"precious",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    np.save(tmp_path / "complex.npy", np.array([0.5 + 1j, 0.5]))
+    np.save(tmp_path / "texts.npy", np.array(["a", "b"]))
+    np.save(tmp_path / "two.npy", np.array([0.5, 0.5]))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub.mps").mkdir()
+    return tmp_path
+
+
+MODEL = "{small}"
+LONG = "n" * 300
+
+# What is wrong, the call ({x} stands for the file x in a folder), and a word that the message must hold.
+MISTAKES: list[tuple[list[str], str]] = [
+    # the model
+    (["missing.onnx", *BOX], "missing.onnx: cannot be read: No such file"),
+    (["missing.onnx"], "missing.onnx"),
+    (["solve", "missing.onnx"], "missing.onnx"),
+    (["{empty.onnx}", *BOX], "empty.onnx"),
+    (["{cut.onnx}", *BOX], "cut.onnx"),
+    (["{text.onnx}", *BOX], "text.onnx"),
+    (["{sub}", *BOX], "is a folder"),
+    (["", *BOX], ""),
+    (["solve", "", *BOX], ""),
+    (["/dev/null", *BOX], "/dev/null"),
+    ([LONG + ".onnx", *BOX], "name too long"),
+    (["a\0b.onnx", *BOX], ""),
+    (["{a-file}/model.onnx", *BOX], "Not a directory"),
+    (["{softmax.onnx}", *BOX], "--drop-softmax"),
+    # flags
+    ([MODEL, "--wrong"], "--wrong"),
+    (["--wrong"], "--wrong"),
+    (["solve"], "MODEL"),
+    (["solve", MODEL, "-o", "model.mps"], "-o"),
+    ([MODEL, "second.onnx", *BOX], "second.onnx"),
+    ([MODEL, "--box", "0"], "--box"),
+    ([MODEL, "--norm", "l7", *BOX], "l7"),
+    ([MODEL, "--mode", "sideways", *BOX], "sideways"),
+    ([MODEL, "--bounds", "none", *BOX], "none"),
+    ([MODEL, "--objective", "mean", *BOX], "mean"),
+    ([MODEL, "--format", "sav", *BOX], "sav"),
+    ([MODEL, "--format", "lp", *BOX, "-o", "{sub}/model.lp"], "--format"),
+    (["solve", MODEL, "--json", "--time-limit", "-1", *BOX], "-1"),
+    (["solve", MODEL, "--json", "--time-limit", "soon", *BOX], "soon"),
+    (["solve", MODEL, "--json", "--time-limit", "nan", *BOX], "nan"),
+    (["solve", MODEL, "--json", "--gap", "-1", *BOX], "-1"),
+    (["solve", MODEL, "--json", "--gap", "nan", *BOX], "nan"),
+    (["solve", MODEL, "--json", "--threads", "0", *BOX], "0"),
+    (["solve", MODEL, "--json", "--threads", "1000", *BOX], "1000"),
+    (["solve", MODEL, "--json", "--threads", "99999999999", *BOX], "99999999999"),
+    (["solve", MODEL, "--json", "--seed", "-1", *BOX], "-1"),
+    (["solve", MODEL, "--json", "--seed", "99999999999", *BOX], "99999999999"),
+    # the output
+    ([MODEL, "--output", "y[2]", *BOX], "y[2]"),
+    ([MODEL, "--output", "2", *BOX], "y[2]"),
+    ([MODEL, "--output", "99999999999999999999", *BOX], "y[99999999999999999999]"),
+    ([MODEL, "--output", "y[0", *BOX], "y[0"),
+    ([MODEL, "--output", "y[0] *", *BOX], "column"),
+    ([MODEL, "--output", "y[0]*y[1]", *BOX], "column 6"),
+    ([MODEL, "--output", "x[0]", *BOX], "column 1"),
+    ([MODEL, "--output", "y[0]/0", *BOX], "zero"),
+    ([MODEL, "--output", "1e999*y[0]", *BOX], "finite"),
+    ([MODEL, "--output", "", *BOX], "empty"),
+    ([MODEL, "--output", "y[0]\ny[1]", *BOX], ""),
+    ([MODEL, "--objective", "max", *BOX], "2 outputs"),
+    # the domain
+    ([MODEL, *BOX, "--center", "0.5", "--radius", "1"], "two domains"),
+    ([MODEL, "--center", "0.5"], "--radius"),
+    ([MODEL, "--radius", "0.5"], "--center"),
+    ([MODEL, "--clip", "0", "1"], "--clip"),
+    ([MODEL, *BOX, "--clip", "0", "1"], "--clip"),
+    ([MODEL, "--center", "{three.csv}", "--radius", "1"], "3 entries"),
+    ([MODEL, "--center", "{missing.csv}", "--radius", "1"], "missing.csv"),
+    ([MODEL, "--center", "{sub}", "--radius", "1"], "sub"),
+    ([MODEL, "--center", "{nan.csv}", "--radius", "1"], "undefined"),
+    ([MODEL, "--center", "{words.csv}", "--radius", "1"], "much"),
+    ([MODEL, "--center", "{latin.csv}", "--radius", "1"], "latin.csv"),
+    ([MODEL, "--center", "{empty.csv}", "--radius", "1"], "empty.csv"),
+    ([MODEL, "--center", "{empty.npy}", "--radius", "1"], "empty.npy"),
+    ([MODEL, "--center", "{cut.npy}", "--radius", "1"], "cut.npy"),
+    ([MODEL, "--center", "{zip.npy}", "--radius", "1"], "zip.npy"),
+    ([MODEL, "--center", "{texts.npy}", "--radius", "1"], "texts.npy"),
+    ([MODEL, "--center", "{complex.npy}", "--radius", "1"], "complex.npy"),
+    ([MODEL, "--center", LONG, "--radius", "1"], "name too long"),
+    ([MODEL, "--center", "a\0b", "--radius", "1"], ""),
+    ([MODEL, "--center", "", "--radius", "1"], "--center"),
+    ([MODEL, "--center", "0.5", "--radius", "nan"], "nan"),
+    ([MODEL, "--center", "0.5", "--radius", "-1"], "-1"),
+    ([MODEL, "--center", "0.5", "--radius", "inf"], "infinite"),
+    ([MODEL, "--center", "0.5", "--radius", "wide"], "wide"),
+    ([MODEL, "--center", "0.5", "--radius", "1", "--clip", "1", "0"], "empty"),
+    ([MODEL, "--center", "0.5", "--radius", "1", "--clip", "nan", "1"], "undefined"),
+    ([MODEL, "--box", "1", "0"], "empty"),
+    ([MODEL, "--box", "nan", "1"], "undefined"),
+    ([MODEL, "--box", "-inf", "1"], "infinite"),
+    ([MODEL, "--box", "{three.csv}", "{two.npy}"], "3 lower and 2 upper"),
+    ([MODEL, "--box", "{three.csv}", "9"], "3 entries"),
+    # the destination
+    ([MODEL, *BOX, "-o", "{sub}"], "sub"),
+    ([MODEL, *BOX, "-o", "{sub.mps}"], "folder"),
+    ([MODEL, *BOX, "-o", "{nowhere}/model.mps"], "no such folder"),
+    ([MODEL, *BOX, "-o", "{a-file}/model.mps"], "a-file"),
+    ([MODEL, *BOX, "-o", "{model.txt}"], ".mps.gz"),
+    ([MODEL, *BOX, "-o", "{existing.txt}"], ".mps.gz"),
+    ([MODEL, *BOX, "-o", ""], ""),
+    ([MODEL, *BOX, "-o", "/dev/full"], "No space left"),
+    ([MODEL, *BOX, "-o", "{sub}/" + LONG + ".mps"], "name too long"),
+    ([MODEL, *BOX, "-o", "a\0b.mps"], ""),
+    ([MODEL, *BOX, "-o", "{new.mps}", "--map", "{nowhere}/map.json"], "no such folder"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{nowhere}/map.json"], "no such folder"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{sub}"], "folder"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{existing.mps}"], "existing.mps"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "/dev/full"], "No space left"),
+    (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "cut.onnx"),
+    ([MODEL, "--box", "1", "0", "-o", "{existing.mps}"], "empty"),
+]
+
+
+def substituted(args: list[str], folder: Path) -> list[str]:
+    named = {path.name for path in folder.iterdir()} | {"missing.csv", "nowhere", "model.txt", "new.mps"}
+    for name in sorted(named, key=len, reverse=True):
+        args = [arg.replace("{" + name + "}", str(folder / name)) for arg in args]
+    return [arg.replace(MODEL, str(folder / "small.onnx")) for arg in args]
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def label(args: list[str]) -> str:
+    return " ".join(arg if len(arg) < 40 else "LONG" for arg in args).replace("\0", "NUL")
+
+
+@pytest.mark.parametrize(("args", "word"), MISTAKES, ids=[label(args) for args, _ in MISTAKES])
+def test_a_mistake_is_one_line(
+    lipc: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], word: str
+) -> None:
+    monkeypatch.chdir(folder)
+    before = snapshot(folder)
+    shown = lipc(*substituted(args, folder))
+    assert shown.code == 2
+    assert shown.out == ""
+    assert shown.err.startswith(PREFIX)
+    assert shown.err.count("\n") == 1
+    assert shown.err.endswith("\n")
+    assert word in shown.err
+    assert snapshot(folder) == before
+
+
+PROCESS_MISTAKES = [
+    (["missing.onnx", *BOX], "missing.onnx"),
+    (["solve", MODEL, "--box", "1", "0", "--json"], "empty"),
+    (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "cut.onnx"),
+    ([MODEL, *BOX, "-o", "{nowhere}/model.mps"], "no such folder"),
+    (["solve", MODEL, "--wrong"], "--wrong"),
+]
+
+
+@pytest.mark.parametrize(("args", "word"), PROCESS_MISTAKES, ids=[label(args) for args, _ in PROCESS_MISTAKES])
+def test_a_mistake_in_a_process(process: Call, folder: Path, args: list[str], word: str) -> None:
+    before = snapshot(folder)
+    shown = process(*substituted(args, folder))
+    assert (shown.code, shown.out, shown.err.count("\n")) == (2, "", 1)
+    assert shown.err.startswith(PREFIX)
+    assert word in shown.err
+    assert snapshot(folder) == before
+
+
+FULL = [
+    ["{model}", *BOX],
+    ["solve", "{model}", *BOX, "--json"],
+    ["solve", "{model}", *BOX],
+    ["--version"],
+    ["--help"],
+    ["solve", "--help"],
+]
+
+
+@pytest.mark.parametrize("args", FULL, ids=label)
+def test_a_full_disk_behind_standard_output(small: str, args: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(*[arg.replace("{model}", small) for arg in args]),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith(PREFIX)
+    assert done.stderr.count("\n") == 1
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("args", FULL, ids=label)
+def test_a_closed_standard_output(small: str, args: list[str]) -> None:
+    line = ["bash", "-c", 'exec "$@" >&-', "bash", *command(*[arg.replace("{model}", small) for arg in args])]
+    done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2)
+    assert done.stderr.count("\n") <= 1
+
+
+@pytest.mark.parametrize("args", FULL, ids=label)
+def test_a_reader_that_is_gone(small: str, args: list[str]) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(*[arg.replace("{model}", small) for arg in args]), **pipes) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+        assert writer.wait(60) in (0, 1)
+
+
+@pytest.mark.parametrize("size", ["1e18", "1e100", "1e308"])
+def test_a_domain_out_of_all_proportion(process: Call, folder: Path, size: str) -> None:
+    """A refusal or a valid pair; never warnings of numpy, an internal error or crossed bounds."""
+    shown = process("solve", folder / "small.onnx", "--box", f"-{size}", size, "--json", "-q", "--time-limit", "5")
+    assert shown.code in (0, 2)
+    assert shown.err == "" or (shown.err.startswith(PREFIX) and shown.err.count("\n") == 1)
