@@ -14,7 +14,7 @@ from lipc.errors import InternalError
 from lipc.ir import Builder, Interval, Kind, Polytope
 from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
-from lipc.passes.jacobian import Jacobian
+from lipc.passes.jacobian import Jacobian, Mode
 from tests.ir.sample_programs import dense, residual
 from tests.nets import random_network
 
@@ -135,6 +135,21 @@ def test_bounds_known_before_only_become_tighter() -> None:
         for value, interval in bounds.items():
             assert (again[value].lower >= interval.lower).all()
             assert (again[value].upper <= interval.upper).all()
+
+
+@pytest.mark.parametrize("mode", ["reverse", "forward"])
+def test_only_new_leaves_the_network_alone(mode: Mode) -> None:
+    network = dense(random_network(3, [3, 6, 5, 2])).program
+    bounded = Bounds("interval").apply(network).program
+    program = run_passes(bounded, [Jacobian(mode)]).program
+    assert program.bounds.keys() == bounded.bounds.keys()
+    bounds = linear_bounds(program, only_new=True)
+    for value, known in bounded.bounds.items():
+        np.testing.assert_array_equal(bounds[value].lower, known.lower)
+        np.testing.assert_array_equal(bounds[value].upper, known.upper)
+    wide, narrow = interval_bounds(program)[program.result], linear_bounds(program)[program.result]
+    assert narrow.upper[0] <= bounds[program.result].upper[0] < wide.upper[0]
+    assert Bounds(only_new=True).apply(program).program.bounds.keys() == bounds.keys()
 
 
 @pytest.mark.parametrize("method", ["interval", "linear"])
