@@ -27,6 +27,9 @@ from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, S
 FREE = 2
 """Codes of bits from here on are columns; 0 and 1 are decided bits."""
 
+SOLVER_TOLERANCE = 1e-6
+"""A solver's bound this far, relatively, below a certified value is refuted; nearer, it is within its tolerances."""
+
 START_SECONDS = 2.0
 """Time for the local search; with a time limit at most a tenth of it."""
 
@@ -136,11 +139,11 @@ class _Run:
         self.regions = Regions(compiled.asked, relevant)
         self.mip = compiled.mip
         self.best: Witness | None = None
-        self.bound = self.sign * compiled.bound
-        self.bound_kind = "rigorous"
+        self.rigorous = self.sign * compiled.bound
+        self.claimed = np.inf  # by the solver
         self.excluded = -np.inf  # the largest value of a pattern that was cut off without a proof against it
         self.nodes = 0
-        self.seconds = dict(compiled.seconds)
+        self.seconds = {**compiled.seconds, "solve": 0.0}
 
     @property
     def norm(self) -> Norm:
@@ -154,33 +157,50 @@ class _Run:
             return self.sign * self.best.value
         return 0.0 if self.objective.lipschitz is not None else -np.inf
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the solver's bound stands; one that a witness refutes is worth nothing."""
+        return self.claimed >= self.lower - SOLVER_TOLERANCE * abs(self.lower)
+
+    @property
+    def bound(self) -> float:
+        """The least upper bound known: our own, or the solver's, which is never below what a witness proves."""
+        claimed = self.claimed if self.trusted else np.inf
+        return max(min(self.rigorous, claimed), self.lower)
+
     def result(self) -> Result:
-        """Run and return the result."""
-        begun = monotonic()
-        ending = self._start()
-        self.seconds["lower"] += monotonic() - begun
-        begun = monotonic()
+        """Run and return the result; the first interrupt ends the run, wherever it comes."""
         try:
-            while ending is None:
-                ending = self._round()
+            self._start()
+            ending = self._solve()
         except SecondInterruptError:
             raise
         except KeyboardInterrupt:
             ending = Ending.INTERRUPTED
-        self.seconds["solve"] = monotonic() - begun
-        self.seconds["total"] = sum(self.seconds.values())
-        return self._summary(ending)
+        try:
+            return self._summary(ending)
+        except KeyboardInterrupt:
+            return self._summary(ending)
 
-    def _start(self) -> Ending | None:
+    def _start(self) -> None:
         """Find the first witness by local search."""
         self._report("start")
-        try:
-            limit = min(START_SECONDS, self.options.time_limit / 10)
-            self._try_witness(self._start_point(monotonic() + limit))
-        except KeyboardInterrupt:
-            return Ending.INTERRUPTED
+        begun = monotonic()
+        limit = min(START_SECONDS, self.options.time_limit / 10)
+        self._try_witness(self._start_point(begun + limit))
+        self.seconds["lower"] += monotonic() - begun
         self._report("start")
-        return None
+
+    def _solve(self) -> Ending:
+        """Run the solver until the pair is closed, or something else ends the run."""
+        begun = monotonic()
+        ending = None
+        try:
+            while ending is None:
+                ending = self._round()
+        finally:
+            self.seconds["solve"] = monotonic() - begun
+        return ending
 
     def _start_point(self, deadline: float) -> Floats:
         """Return a point with a large gradient, or a large value."""
@@ -200,6 +220,8 @@ class _Run:
 
     def _round(self) -> Ending | None:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
+        if self._is_closed():
+            return Ending.OPTIMAL
         remaining = self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
             return Ending.TIME_LIMIT
@@ -214,23 +236,25 @@ class _Run:
         )
         outcome = self.solver.solve(task, self._on_progress)
         self.nodes += outcome.nodes
-        self._lower_bound_to(max(self.sign * outcome.bound, self.excluded))
+        self._take_bound(outcome.bound)
         cuts = self._examine(outcome)
         self._report("solve")
         if outcome.ending in (Ending.TIME_LIMIT, Ending.INTERRUPTED):
             return outcome.ending
         if self.best is None and outcome.ending is Ending.INFEASIBLE and self.excluded == -np.inf:
             return Ending.INFEASIBLE
-        if self._is_closed() or not cuts:
+        if self._is_closed():
             return Ending.OPTIMAL
+        if not cuts or not self.trusted:
+            return Ending.UNPROVEN
         self.mip = exclude(self.mip, cuts)
         return None
 
-    def _lower_bound_to(self, bound: float) -> None:
-        """Take a smaller bound of the solver; it is never below what a witness proves."""
-        bound = max(bound, self.lower)
-        if bound < self.bound:
-            self.bound, self.bound_kind = bound, "solver"
+    def _take_bound(self, bound: float) -> None:
+        """Take a bound of the solver, of the program without the patterns that were cut off."""
+        bound = max(self.sign * bound, self.excluded)
+        if not np.isnan(bound):
+            self.claimed = min(self.claimed, bound)
 
     def _is_closed(self) -> bool:
         return bool(self.bound - self.lower <= self.options.gap * max(abs(self.bound), abs(self.lower)))
@@ -251,6 +275,8 @@ class _Run:
         """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""
         cuts: list[NoGood] = []
         for columns in outcome.solutions:
+            if not np.isfinite(columns).all():
+                continue
             choices = self.compiled.recover(choices_of(self.compiled.mip, columns))
             if self.objective.lipschitz is None:
                 self._try_witness(choices[self.regions.input])
@@ -314,7 +340,7 @@ class _Run:
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.bound is not None:
-            self._lower_bound_to(max(self.sign * progress.bound, self.excluded))
+            self._take_bound(progress.bound)
         self._report("solve", progress.nodes)
 
     def _report(self, stage: str, nodes: int = 0) -> None:
@@ -324,7 +350,8 @@ class _Run:
     def _summary(self, ending: Ending) -> Result:
         low, high = (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
         witness_kind = "witness" if self.best is not None else "rigorous"
-        kinds = (witness_kind, self.bound_kind) if self.sign > 0 else (self.bound_kind, witness_kind)
+        bound_kind = "solver" if self.trusted and self.claimed < self.rigorous else "rigorous"
+        kinds = (witness_kind, bound_kind) if self.sign > 0 else (bound_kind, witness_kind)
         if ending is Ending.INFEASIBLE:
             low = high = 0.0
         return Result(
@@ -338,7 +365,7 @@ class _Run:
             solver=self.solver.version(),
             nodes=self.nodes,
             size=_size(self.mip, self.compiled),
-            time={stage: self.seconds.get(stage, 0.0) for stage in ("import", "bounds", "lower", "solve", "total")},
+            time={**self.seconds, "total": sum(self.seconds.values())},
             query=self.compiled.describe(),
         )
 

@@ -19,6 +19,7 @@ class Ending(Enum):
     TIME_LIMIT = "time_limit"
     INTERRUPTED = "interrupted"
     INFEASIBLE = "infeasible"
+    UNPROVEN = "unproven"
 
 
 class SecondInterruptError(KeyboardInterrupt):
@@ -72,7 +73,8 @@ class Outcome:
     Parameters
     ----------
     ending
-        Why it stopped. `Ending.INFEASIBLE`: no solution, or none better than the cutoff.
+        Why it stopped. `Ending.INFEASIBLE`: no solution, or none better than the cutoff. `Ending.UNPROVEN`: numerical
+        trouble; there may be a bound and solutions.
     bound
         Its dual bound, in the program's sense and with the program's constant; infinite if it has none.
     solutions

@@ -73,6 +73,7 @@ class _Session:
         self.variables = [by_name[name] for name in task.program.column_names()]
         self.latest: Progress | None = None
         self.failure: BaseException | None = None
+        self.interrupted = False
 
     def configure(self) -> None:
         """Set limits, settings and the start solution."""
@@ -108,17 +109,17 @@ class _Session:
         """Run SCIP beside the main thread, which goes on receiving signals."""
         thread = Thread(target=self._optimize, daemon=True)
         thread.start()
-        interrupted = False
         while thread.is_alive():
             try:
                 thread.join(POLL_SECONDS)
+                if self.interrupted:
+                    self.model.interruptSolve()  # again: one before SCIP began to solve is forgotten
                 if self.latest is not None:
                     on_progress(self.latest)
             except KeyboardInterrupt:
-                if interrupted:
+                if self.interrupted:
                     raise SecondInterruptError from None
-                interrupted = True
-                self.model.interruptSolve()
+                self.interrupted = True
         if self.failure is not None:
             raise SolverError(f"SCIP failed: {self.failure}") from self.failure
 
@@ -141,15 +142,17 @@ class _Session:
 
     def outcome(self) -> Outcome:
         """Return what SCIP says."""
-        status = self.model.getStatus()
-        if status not in _ENDINGS:
-            raise SolverError(f"SCIP stopped with status {status!r}")
+        ending = _ENDINGS.get(self.model.getStatus(), Ending.UNPROVEN)
+        if self.interrupted and ending is not Ending.OPTIMAL:
+            ending = Ending.INTERRUPTED
         kept = self.model.getSols()[:KEPT_SOLUTIONS]
         solutions = [np.array([self.model.getSolVal(each, variable) for variable in self.variables]) for each in kept]
         bound = self._in_own_sense(self.model.getDualbound())
-        if _ENDINGS[status] is Ending.INFEASIBLE or bound is None:
-            bound = -self.sign * np.inf if _ENDINGS[status] is not Ending.INFEASIBLE else self.sign * np.inf
-        return Outcome(_ENDINGS[status], bound, tuple(solutions), self.model.getNTotalNodes())
+        if ending is Ending.INFEASIBLE:
+            bound = self.sign * np.inf
+        elif bound is None:
+            bound = -self.sign * np.inf
+        return Outcome(ending, bound, tuple(solutions), self.model.getNTotalNodes())
 
 
 def _within_bounds(program: MixedIntegerProgram, columns: Floats) -> Floats:
