@@ -39,17 +39,15 @@ def test_the_lower_line_follows_the_wider_side() -> None:
         assert linear_bounds(program)[program.result].lower[0] == pytest.approx(answer, abs=1e-12)
 
 
-def test_a_switch_over_other_bits() -> None:
+@pytest.mark.parametrize(("weight", "lower", "upper"), [(-0.75, -2.25, 0.75), (-0.25, -0.75, 2.25)])
+def test_a_switch_over_other_bits(weight: float, lower: float, upper: float) -> None:
     # v in [-1, 3] switched by a free bit lies between the lines 3/4 (v + 1) and 1/4 (v - 3), by hand.
     builder = Builder()
     v = builder.input(Polytope.box([-1.0], [3.0]))
     bit = builder.input(Polytope.box([0.0], [1.0]), Kind.BIT)
-    switched = builder.switch(v, bit)
-    program = builder.program(builder.affine({switched: [[1.0]], v: [[-0.75]]}))
+    program = builder.program(builder.affine({builder.switch(v, bit): [[1.0]], v: [[weight]]}))
     bounds = linear_bounds(program)[program.result]
-    # Upper: 0.75 v + 0.75 - 0.75 v; lower: 0.25 v - 0.75 - 0.75 v at v = 3.
-    assert bounds.upper[0] == pytest.approx(0.75)
-    assert bounds.lower[0] == pytest.approx(-2.25)
+    assert (bounds.lower[0], bounds.upper[0]) == pytest.approx((lower, upper))
 
 
 def test_what_cancels_over_layers_is_exact() -> None:

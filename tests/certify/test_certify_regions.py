@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lipc.bounds.lp import LinearProgram, LinearSolution
 from lipc.certify import Conflict, Regions
 from lipc.ir import Builder, Conditional, Floats, Norm, Polytope, Program, evaluate
 from tests.ir.sample_programs import dense
@@ -185,6 +186,39 @@ def test_a_conflict_with_the_box() -> None:
         region = Regions(program).widest({value: np.array(pattern)}, prove=True)
         assert region.conflict is not None
         assert region.conflict.bits[value][0].tolist() == named
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_linear_program_claims_is_not_believed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The solver says of every pattern that it is empty, with arbitrary multipliers: few numbers, so that some of them
+    # come close to a proof.
+    rng = np.random.default_rng(0)
+
+    def lie(program: LinearProgram) -> LinearSolution:
+        multipliers = rng.integers(0, 2, len(program.matrix)) * rng.choice([1.0, 2.0], len(program.matrix))
+        return LinearSolution(-1.0, np.zeros(len(program.cost)), multipliers)
+
+    monkeypatch.setattr("lipc.certify.regions.solve_linear_program", lie)
+    network = random_network(2, [2, 3, 2, 1], kind)  # type: ignore[arg-type]
+    sample = dense(network)
+    known = enumerated(network, sample.domain.lower, sample.domain.upper)
+    searched = Regions(sample.program)
+    for pattern in patterns(sample.program):
+        for _ in range(8):
+            region = searched.widest(pattern, prove=True)
+            if region.conflict is not None:
+                ones, named = named_bits(sample.program, region.conflict)
+                assert not known.holds(ones, named)
+
+
+@pytest.mark.parametrize("bit", [True, False])
+def test_a_neuron_that_is_zero_by_cancellation_refutes_nothing(bit: bool) -> None:
+    # (1e16 + 1 - 1e16 - 1) times the same neuron: exactly 0, whatever floating point makes of it.
+    weights = [np.ones((4, 1)), np.array([[1e16, 1.0, -1e16, -1.0]]), np.ones((1, 1))]
+    program = dense(Network(weights, [np.full(4, 5.0), np.zeros(1), np.zeros(1)])).program
+    first, second = program.find(Conditional)
+    region = Regions(program).widest({first: np.ones(4, bool), second: np.array([bit])}, prove=True)
+    assert region.conflict is None
 
 
 def test_touching_the_box_is_no_interior() -> None:
