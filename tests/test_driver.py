@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from time import monotonic, sleep
+from functools import partial
+from time import monotonic
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -431,6 +432,11 @@ def test_ctrl_c_while_the_main_thread_waits_for_scip(delay: float) -> None:
     assert 0 < result.lower < result.upper <= compiled.bound
 
 
+def start_once(timer: threading.Timer, _: Report) -> None:
+    if timer.ident is None:
+        timer.start()
+
+
 def test_ctrl_c_at_any_time_gives_a_valid_pair() -> None:
     asked = not_trivial()
     compiled, exact = asked.compiled(), asked.exact()
@@ -439,15 +445,22 @@ def test_ctrl_c_at_any_time_gives_a_valid_pair() -> None:
     whole = lipc.solve(compiled)
     seconds = monotonic() - begun
     assert whole.status == "optimal"
+    main = threading.main_thread().ident
+    assert main is not None
     found = set()
     for step in range(25):
+        result: Result | None = None
+        timer = threading.Timer(seconds * step / 25, signal.pthread_kill, [main, signal.SIGINT])
         try:
-            with ctrl_c(seconds * step / 20):
-                result = lipc.solve(compiled)
-                sleep(0)  # a signal that came at the very end is handled here
+            result = lipc.solve(compiled, on_report=partial(start_once, timer))
+            timer.cancel()
+            timer.join()
         except KeyboardInterrupt:
-            found.add("lost")
-            continue
+            timer.join()
+            if result is None:  # else it came after the end
+                found.add("lost")
+                continue
+        assert result is not None
         found.add(result.status)
         assert result.lower <= exact * (1 + 1e-12)
         assert result.upper >= exact * (1 - UPPER)
