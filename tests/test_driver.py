@@ -437,7 +437,8 @@ def start_once(timer: threading.Timer, _: Report) -> None:
         timer.start()
 
 
-def test_ctrl_c_at_any_time_gives_a_valid_pair() -> None:
+@pytest.mark.parametrize("steps", [8, pytest.param(80, marks=pytest.mark.slow)])
+def test_ctrl_c_at_any_time_gives_a_valid_pair(steps: int) -> None:
     asked = not_trivial()
     compiled, exact = asked.compiled(), asked.exact()
     lipc.solve(compiled)  # what is imported lazily is imported now
@@ -448,9 +449,9 @@ def test_ctrl_c_at_any_time_gives_a_valid_pair() -> None:
     main = threading.main_thread().ident
     assert main is not None
     found = set()
-    for step in range(25):
+    for step in range(steps):
         result: Result | None = None
-        timer = threading.Timer(seconds * step / 25, signal.pthread_kill, [main, signal.SIGINT])
+        timer = threading.Timer(seconds * step / steps, signal.pthread_kill, [main, signal.SIGINT])
         try:
             result = lipc.solve(compiled, on_report=partial(start_once, timer))
             timer.cancel()

@@ -231,7 +231,7 @@ def test_one_ctrl_c_gives_the_pair(models: Path) -> None:
     assert content["witness"]["value"] == content["lower"]
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.001, 0.02])
+@pytest.mark.parametrize("pause", [0.0, *(pytest.param(pause, marks=pytest.mark.slow) for pause in (0.001, 0.02))])
 def test_two_ctrl_c_give_up_at_once(models: Path, pause: float) -> None:
     """Or give the pair, if the solver was done with stopping before the second one came."""
     with running("solve", models / "hard.onnx", *BOX, "--json") as process:
