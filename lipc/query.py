@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Literal
 
 import numpy as np
@@ -24,13 +26,17 @@ class Functional:
     constant: float = 0.0
 
     def __str__(self) -> str:
-        terms = [
-            f"{'-' if w < 0 else '+'} {'' if abs(w) == 1 else f'{abs(w):g}*'}y[{i}]" for i, w in self.weights.items()
-        ]
+        terms = [f"{_signed(weight)}*y[{entry}]".replace(" 1*", " ") for entry, weight in self.weights.items()]
         if self.constant or not terms:
-            terms.append(f"{'-' if self.constant < 0 else '+'} {abs(self.constant):g}")
+            terms.append(_signed(self.constant))
         text = " ".join(terms)
-        return text[2:] if text.startswith("+ ") else "-" + text[2:]
+        # A sign stays in front of a constant alone: without it, it would be an index.
+        return text[2:] if text.startswith("+ ") and self.weights else text.replace("- ", "-", 1)
+
+    def check_finite(self) -> None:
+        """Raise a `QueryError` if a number is infinite or NaN."""
+        if not np.isfinite([*self.weights.values(), self.constant]).all():
+            raise QueryError("the output expression has a number that is not finite")
 
     def row(self, outputs: int) -> Floats:
         """Return the weights as a matrix of shape ``(1, outputs)``.
@@ -38,14 +44,20 @@ class Functional:
         Raises
         ------
         QueryError
-            If an output does not exist.
+            If an output does not exist or a number is not finite.
         """
+        self.check_finite()
         row = np.zeros((1, outputs))
-        for index, weight in self.weights.items():
-            if index >= outputs:
-                raise QueryError(f"there is no output y[{index}]", hint=f"the network has y[0] .. y[{outputs - 1}]")
-            row[0, index] = weight
+        for entry, weight in self.weights.items():
+            if not 0 <= entry < outputs:
+                raise QueryError(f"there is no output y[{entry}]", hint=f"the network has y[0] .. y[{outputs - 1}]")
+            row[0, entry] = weight
         return row
+
+
+def _signed(number: float) -> str:
+    """Return a number with its sign apart, with all its digits: ``- 0.1``."""
+    return f"{'-' if number < 0 else '+'} {repr(abs(float(number))).removesuffix('.0')}"
 
 
 def parse_functional(text: str) -> Functional:
@@ -56,6 +68,8 @@ def parse_functional(text: str) -> Functional:
     QueryError
         With the column of the first character that does not fit.
     """
+    if re.fullmatch(r"\s*[0-9]+\s*", text):
+        return Functional({int(text): 1.0})
     from lark import Lark, UnexpectedInput
 
     parser = Lark(grammar("functional.lark"), parser="lalr")
@@ -72,8 +86,6 @@ def parse_functional(text: str) -> Functional:
 
 def _functional(tree: Any) -> Functional:
     """Return the functional of a parse tree of functional.lark."""
-    if tree.data == "index":
-        return Functional({int(tree.children[0]): 1.0})
     weights: dict[int, float] = {}
     constant = 0.0
     sign = 1.0
@@ -83,14 +95,14 @@ def _functional(tree: Any) -> Functional:
         if isinstance(child, str):
             sign = -1.0 if child == "-" else 1.0
             continue
-        index, factor = _product(child)
-        if index is None:
+        entry, factor = _product(child)
+        if entry is None:
             constant += sign * factor
         else:
-            weights[index] = weights.get(index, 0.0) + sign * factor
-    if not np.isfinite([*weights.values(), constant]).all():
-        raise QueryError("the output expression has a number that is not finite")
-    return Functional(weights, constant)
+            weights[entry] = weights.get(entry, 0.0) + sign * factor
+    functional = Functional(weights, constant)
+    functional.check_finite()
+    return functional
 
 
 def _product(tree: Any) -> tuple[int | None, float]:
@@ -111,8 +123,17 @@ def _product(tree: Any) -> tuple[int | None, float]:
 
 
 def box(lower: ArrayLike, upper: ArrayLike) -> Polytope:
-    """Return the domain ``lower <= x <= upper``; numbers or arrays of any shape."""
-    low, high = np.broadcast_arrays(np.asarray(lower, np.float64), np.asarray(upper, np.float64))
+    """Return the domain ``lower <= x <= upper``; numbers or arrays of any shape.
+
+    Raises
+    ------
+    QueryError
+        If the two do not have as many entries, and neither is one number.
+    """
+    try:
+        low, high = np.broadcast_arrays(np.asarray(lower, np.float64), np.asarray(upper, np.float64))
+    except ValueError:
+        raise QueryError(f"the box has {np.size(lower)} lower and {np.size(upper)} upper bounds") from None
     return Polytope.box(low.reshape(-1), high.reshape(-1))
 
 
@@ -122,7 +143,7 @@ def ball(center: ArrayLike, radius: float, clip: tuple[float, float] | None = No
     Raises
     ------
     QueryError
-        If the radius is negative or not a number, or nothing of the ball is left.
+        If the radius is negative or not a number.
     """
     middle = np.asarray(center, np.float64).reshape(-1)
     if not radius >= 0:
@@ -160,7 +181,9 @@ class Query:
         """The function of the outputs, parsed."""
         if isinstance(self.output, str):
             return parse_functional(self.output)
-        return Functional({self.output: 1.0}) if isinstance(self.output, int) else self.output
+        if self.output is None or isinstance(self.output, Functional):
+            return self.output
+        return Functional({index(self.output): 1.0})
 
     def ask(self, network: Program) -> Program:
         """Return the network with this question as its objective.

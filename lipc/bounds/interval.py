@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lipc.bounds.rounding import UNDERFLOW, UNIT, SplitMatrix, down, up
+from lipc.bounds.rounding import UNIT, SplitMatrix, down, up
+from lipc.errors import QueryError
 from lipc.ir import Affine, Conditional, Floats, Input, Interval, Op, Program, Switch
 
 
@@ -17,15 +18,24 @@ def interval_of(program: Program, value: int, bounds: Mapping[int, Interval]) ->
     ----------
     bounds
         For each operand an interval of its size.
+
+    Raises
+    ------
+    QueryError
+        If a bound exceeds what double precision holds.
     """
     op = program.ops[value]
     if isinstance(op, Input):
         return Interval(op.domain.lower, op.domain.upper)
-    if isinstance(op, Affine):
-        return _affine(op, bounds)
     if isinstance(op, Conditional):
         return bits_of(bounds[op.operand])
-    return _switch(program, op, bounds)
+    if isinstance(op, Switch):
+        return _switch(program, op, bounds)
+    with np.errstate(over="ignore", invalid="ignore"):
+        interval = _affine(op, bounds)
+    if not (np.isfinite(interval.lower).all() and np.isfinite(interval.upper).all()):
+        raise QueryError("values exceed what double precision holds", where=op.origin.source or op.origin.name)
+    return interval
 
 
 def intersect(left: Interval, right: Interval) -> Interval:
@@ -54,24 +64,22 @@ def interval_bounds(program: Program) -> dict[int, Interval]:
 
 
 def _affine(op: Affine, bounds: Mapping[int, Interval]) -> Interval:
-    lower, upper = op.bias.copy(), op.bias.copy()
-    lower_size, upper_size = np.abs(op.bias), np.abs(op.bias)
-    count = (op.bias != 0).astype(np.float64)
+    lower, upper = op.bias, op.bias
+    lower_slack, upper_slack = np.zeros(op.size), np.zeros(op.size)
     for term in op.terms:
         split, box = SplitMatrix.of(term.matrix), bounds[term.operand]
-        value, size = split.lower(box.lower, box.upper)
-        lower, lower_size = lower + value, lower_size + size
-        value, size = split.lower(-box.upper, -box.lower)
-        upper, upper_size = upper - value, upper_size + size
-        count += split.count
-    # A single number, or products with 0 only, is not rounded: exact zeros stay exact.
-    return Interval(down(lower, _slack(lower_size, count)), up(upper, _slack(upper_size, count)))
+        value, slack = split.lower(box.lower, box.upper)
+        lower, lower_slack = _sum(lower, lower_slack, value, slack)
+        value, slack = split.lower(-box.upper, -box.lower)
+        upper, upper_slack = _sum(upper, upper_slack, -value, slack)
+    return Interval(down(lower, lower_slack), up(upper, upper_slack))
 
 
-def _slack(size: Floats, count: Floats) -> Floats:
-    """Return the rounding error of sums of `count` products whose absolute values add up to `size`."""
-    slack: Floats = np.where(size > 0, (count + 2) * UNIT * size + UNDERFLOW, 0.0)
-    return slack
+def _sum(total: Floats, total_slack: Floats, value: Floats, slack: Floats) -> tuple[Floats, Floats]:
+    """Return the sum of two numbers known up to an error; a sum with 0 is not rounded."""
+    both = total + value
+    rounding = np.where((total != 0) & (value != 0), UNIT * np.abs(both), 0.0)
+    return both, (total_slack + slack + rounding) * (1 + 4 * UNIT)
 
 
 def _switch(program: Program, op: Switch, bounds: Mapping[int, Interval]) -> Interval:

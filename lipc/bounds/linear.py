@@ -117,7 +117,8 @@ class _Relaxation:
         state.add_constant(op.bias @ coefficients, (op.size + 1) * UNIT * (np.abs(op.bias) @ absolute))
         for term in op.terms:
             magnitude = self.bounds[term.operand].magnitude
-            state.error += self._column_count(term) * UNIT * ((abs(term.matrix) @ magnitude) @ absolute) + UNDERFLOW
+            reach = abs(term.matrix) @ magnitude
+            state.error += self._column_count(term) * UNIT * (reach @ absolute) + _underflow(magnitude)
             state.add(term.operand, term.matrix.T @ coefficients, magnitude)
 
     def _column_count(self, term: Term) -> int:
@@ -137,13 +138,14 @@ class _Relaxation:
         relu = is_relu(self.program, op)
         upper_slope, upper_offset, lower_slope, lower_offset = _lines(operand, self.bounds[op.bit], relu=relu)
         positive = np.maximum(coefficients, 0.0)
-        reach = np.maximum(np.abs(upper_offset), np.abs(lower_offset)) * (op.size + 3) + 6 * operand.magnitude
+        reach = np.maximum(np.abs(upper_offset), np.abs(lower_offset)) * 2 * (op.size + 3) + 6 * operand.magnitude
         of_all = np.stack([lower_offset, -reach]) @ coefficients
         of_positive = np.stack([upper_offset - lower_offset, 2 * reach]) @ positive
         # |c| = 2 p - c, so the second row is |c| @ reach: the absolute products that are rounded.
-        state.add_constant(of_all[0] + of_positive[0], UNIT * (of_all[1] + of_positive[1]) + UNDERFLOW)
+        state.add_constant(of_all[0] + of_positive[0], UNIT * (of_all[1] + of_positive[1]))
         positive *= (upper_slope - lower_slope)[:, None]
         positive += coefficients * lower_slope[:, None]
+        state.error += _underflow(operand.magnitude) + _underflow(reach)
         state.add(op.operand, positive, operand.magnitude)
 
 
@@ -160,7 +162,7 @@ class _Backward:
         """Add coefficients of a value; the sum of two is rounded."""
         if value in self.coefficients:
             coefficients = self.coefficients[value] + coefficients
-            self.error += UNIT * (magnitude @ np.abs(coefficients))
+            self.error += UNIT * (magnitude @ np.abs(coefficients)) + _underflow(magnitude)
         self.coefficients[value] = coefficients
 
     def add_constant(self, constant: Floats, error: Floats) -> None:
@@ -199,6 +201,11 @@ def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Flo
         lower_offset = np.where(crosses & ~always & ~never, -_outward(-lower_offset), 0.0)
     lower_slope = np.where(always, 1.0, np.where(never, 0.0, lower_slope))
     return upper_slope, upper_offset, lower_slope, lower_offset
+
+
+def _underflow(magnitude: Floats) -> float:
+    """Return more than what coefficients lose when they underflow, times what they multiply."""
+    return UNDERFLOW * (1.0 + float(magnitude.sum()))
 
 
 def _outward(positive: Floats) -> Floats:

@@ -40,6 +40,11 @@ def up(values: Floats, slack: Floats | float = 0.0) -> Floats:
     return -down(-values, slack)
 
 
+def _nonzero(numbers: Matrix) -> Matrix:
+    """Return 1 where a number is not 0."""
+    return (numbers != 0).astype(np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class SplitMatrix:
     """The positive and the negative part of a matrix, both of its shape, and its entries per row."""
@@ -56,7 +61,13 @@ class SplitMatrix:
         return SplitMatrix(np.maximum(matrix, 0.0), np.minimum(matrix, 0.0), summands(matrix))
 
     def lower(self, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-        """Return the least value of ``matrix @ x`` over ``low <= x <= high`` and the sum of its absolute products."""
+        """Return the least value of ``matrix @ x`` over ``low <= x <= high``, and a bound of its rounding error.
+
+        Where no product is of two nonzero numbers the value is 0 and so is the error, however small the numbers: it is
+        told by which are nonzero, for products may underflow.
+        """
         value = self.positive @ low + self.negative @ high
         size = self.positive @ np.abs(low) - self.negative @ np.abs(high)
-        return value, size
+        products = _nonzero(self.positive) @ _nonzero(low) + _nonzero(self.negative) @ _nonzero(high)
+        slack: Floats = np.where(products > 0, (self.count + 2) * UNIT * size + UNDERFLOW, 0.0)
+        return value, slack

@@ -64,13 +64,23 @@ class Dyadic:
 
     def floats(self) -> Floats:
         """Return the entries of a vector, each rounded to nearest."""
-        return np.array([float(fraction) for fraction in self.fractions()])
+        return np.array([_nearest(fraction) for fraction in self.fractions()])
+
+
+def _nearest(number: Fraction) -> float:
+    """Return the nearest float, infinite beyond the largest."""
+    try:
+        return float(number)
+    except OverflowError:
+        return np.inf if number > 0 else -np.inf
 
 
 def round_down(number: Fraction) -> float:
     """Return the largest float at or below a rational number."""
-    rounded = float(number)
-    return rounded if Fraction(rounded) <= number else float(np.nextafter(rounded, -np.inf))
+    rounded = _nearest(number)
+    if rounded == np.inf:
+        return float(np.finfo(np.float64).max)
+    return rounded if rounded == -np.inf or Fraction(rounded) <= number else float(np.nextafter(rounded, -np.inf))
 
 
 def round_up(number: Fraction) -> float:

@@ -15,13 +15,19 @@ Matrix: TypeAlias = Floats | csr_array
 
 
 def as_matrix(matrix: ArrayLike | csr_array) -> Matrix:
-    """Return a float64 matrix, dense or canonical CSR without stored zeros."""
+    """Return a float64 matrix, dense or canonical CSR without stored zeros; what is given is not changed."""
     if issparse(matrix):
-        canonical = csr_array(matrix, dtype=np.float64)
+        if isinstance(matrix, csr_array) and _is_canonical(matrix):
+            return matrix
+        canonical = csr_array(matrix, dtype=np.float64, copy=True)
         canonical.sum_duplicates()
         canonical.eliminate_zeros()
         return canonical
     return np.atleast_2d(np.asarray(matrix, np.float64))
+
+
+def _is_canonical(matrix: csr_array) -> bool:
+    return bool(matrix.dtype == np.float64 and matrix.has_canonical_format and matrix.data.all())
 
 
 def as_dense(matrix: Matrix) -> Floats:

@@ -91,6 +91,8 @@ def _verify_result(program: Program) -> None:
 
 def _verify_bounds(program: Program) -> None:
     for value, interval in program.bounds.items():
+        if not 0 <= value < len(program.ops):
+            raise InternalError(f"invalid program: there are bounds of %{value}, which does not exist")
         size = program.ops[value].size
         if interval.lower.shape != (size,) or interval.upper.shape != (size,):
             raise InternalError(f"invalid program: the bounds of %{value} do not have its size")

@@ -25,6 +25,8 @@ def exclude(program: MixedIntegerProgram, cuts: Sequence[NoGood]) -> MixedIntege
 
     A cut without columns makes the program infeasible: nothing is left.
     """
+    if not cuts:
+        return program
     signs = [np.where(cut.ones, -1.0, 1.0) for cut in cuts]
     pointers = np.cumsum([0, *[len(sign) for sign in signs]])
     rows = csr_array(

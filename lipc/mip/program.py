@@ -120,7 +120,7 @@ class Namer:
         self._taken: set[str] = set()
 
     def name(self, *parts: str) -> str:
-        """Return a new name made of parts: letters, digits, ``_`` and ``.``, at most 60 characters."""
+        """Return a new name made of parts: letters, digits, ``_`` and ``.``, hardly more than 60 characters."""
         text = re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join(part for part in parts if part)).strip("_.")[:60].strip("_.")
         # HiGHS reads a name in an LP file that begins like a number (inf, nan) as one.
         if not text[:1].isalpha() or text[:3].lower() in ("inf", "nan"):

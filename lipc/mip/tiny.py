@@ -57,14 +57,15 @@ def _absorb_cost(
         return program
     row = csr_array(np.where(tiny, program.cost, 0.0)[None, :])
     least, most = _range(row, low, high)
+    outward = np.inf if program.sense is Sense.MAXIMIZE else -np.inf
     extreme = most[0] if program.sense is Sense.MAXIMIZE else least[0]
-    return replace(program, cost=np.where(tiny, 0.0, program.cost), constant=program.constant + float(extreme))
+    constant = float(np.nextafter(program.constant + extreme, outward)) if extreme else program.constant
+    return replace(program, cost=np.where(tiny, 0.0, program.cost), constant=constant)
 
 
 def _range(matrix: csr_array, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     """Return the least and the largest value of ``matrix @ x`` within bounds, rounded outward."""
     split = SplitMatrix.of(matrix)
-    least, least_size = split.lower(low, high)
-    negated, most_size = split.lower(-high, -low)
-    slack = (split.count + 2) * UNIT
-    return down(least, slack * least_size), up(-negated, slack * most_size)
+    least, least_slack = split.lower(low, high)
+    negated, most_slack = split.lower(-high, -low)
+    return down(least, least_slack), up(-negated, most_slack)

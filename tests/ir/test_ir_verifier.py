@@ -151,7 +151,6 @@ def test_the_builder_verifies() -> None:
         builder.program(1)
 
 
-@pytest.mark.xfail(reason="bounds of a value that does not exist raise IndexError", raises=IndexError, strict=True)
 def test_bounds_of_a_value_that_does_not_exist() -> None:
     with pytest.raises(InternalError, match="%9"):
         verify(bounded(9, [0.0], [1.0])(valid()))
