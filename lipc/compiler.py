@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lipc.bounds import interval_bounds
 from lipc.errors import ModelError
 from lipc.frontends.network import Network
 from lipc.ir import Choices, Conditional, Floats, Program, Sense
@@ -89,9 +89,13 @@ class Compiled:
 
     @property
     def bound(self) -> float:
-        """A rigorous bound of the objective from the bounds of the program alone: upper for a maximum."""
-        known = interval_bounds(self.program)[self.program.result]
-        maximize = self.program.objective is not None and self.program.objective.sense is Sense.MAXIMIZE
+        """A rigorous bound of the objective from the bounds of its values alone: upper for a maximum.
+
+        It is that of the program before `fuse`, the first pass that rounds coefficients.
+        """
+        bounded = next(step.result.program for step in self.lowered.steps if step.name == Bounds.name)
+        known = bounded.bounds[bounded.result]
+        maximize = bounded.objective is not None and bounded.objective.sense is Sense.MAXIMIZE
         return float(known.upper[0] if maximize else known.lower[0])
 
     def describe(self) -> dict[str, object]:
@@ -144,8 +148,11 @@ def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
     if isinstance(model, str | Path):
         if not str(model):
             raise ModelError("no model is named")
-        if Path(model).is_dir():
-            raise ModelError("is a folder, not a model", where=str(model))
+        if "\0" in str(model):
+            raise ModelError("cannot be read: no path holds a NUL character", where=repr(str(model)))
+        with suppress(OSError):  # a name that is too long, say: reading it fails with a better error
+            if Path(model).is_dir():
+                raise ModelError("is a folder, not a model", where=str(model))
         return read_onnx(model, drop_softmax=drop_softmax)
     return import_onnx(model, drop_softmax=drop_softmax)
 
@@ -185,7 +192,7 @@ def compile(  # noqa: A001 - the verb of a compiler
     asked = query.ask(network.program)
     reduced = run_passes(asked, [Bounds(method), PruneStable()])
     bounds = Bounds(method, only_new=True)
-    lowered = run_passes(reduced.program, [Fuse(), Jacobian(mode), bounds, PruneStable(), Fuse(), PruneStable()])
+    lowered = run_passes(reduced.program, [Jacobian(mode), bounds, PruneStable(), Fuse(), PruneStable()])
     mip = lower(lowered.program)
     in_bounds = reduced.seconds(bounds.name) + lowered.seconds(bounds.name)
     seconds = {

@@ -281,7 +281,7 @@ class _Run:
             if self.objective.lipschitz is None:
                 self._try_witness(choices[self.regions.input])
                 continue
-            claimed = float(self.mip.cost @ columns) + self.mip.constant
+            claimed = self.mip.objective(columns)
             if self.best is not None and claimed <= self.lower * (1 + self.options.gap):
                 continue
             cut = self._examine_pattern(choices)

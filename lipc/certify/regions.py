@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lipc.bounds.lp import LinearProgram, solve_linear_program
 from lipc.certify.witness import Bits, exact_norm, reach_of
-from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pushforward
+from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback, pushforward
 from lipc.ir.exact import Dyadic, ExactInterpreter, round_up
 
 NEGLIGIBLE = 1e-11
@@ -80,8 +80,11 @@ class Regions:
         # A row without a gradient holds everywhere or nowhere; the exact check of the point decides.
         slanted = scale > 0
         wrong = np.flatnonzero(~slanted & (offsets < 0))
-        if len(wrong):
-            return Region(None, self._prove(bits, places, [(int(wrong[0]), Fraction(1))]) if prove else None)
+        for row in wrong.tolist() if prove else []:
+            # Where the constant is wrong by rounding alone nothing is proven, and the other rows decide.
+            proof = self._prove(bits, places, [(row, Fraction(1))])
+            if proof is not None:
+                return Region(None, proof)
         used = np.flatnonzero(slanted)
         size = self.domain.size
         matrix = np.hstack([rows[used] / scale[used, None], -np.ones((len(used), 1))])
@@ -125,7 +128,7 @@ class Regions:
         choices: dict[int, Floats] = {self.input: center[None, :]}
         choices.update({value: bits[value].astype(np.float64)[None, :] for value in self.conditionals})
         values = evaluate(self.program, choices)
-        slopes = pushforward(self.program, values, np.eye(self.domain.size), self.input)
+        slopes = self._slopes(values)
         reach = reach_of(self.program, bits, self.input)
         places: list[tuple[int, int]] = []
         rows: list[Floats] = [np.zeros((0, self.domain.size))]
@@ -134,13 +137,34 @@ class Regions:
             operand = self.program.ops[value].operands[0]
             chosen = np.flatnonzero(self.relevant[value])
             sign = np.where(bits[value][chosen], 1.0, -1.0)
-            slope = slopes[operand].T[chosen] if operand in slopes else np.zeros((len(chosen), self.domain.size))
+            slope = slopes[value]
             if operand in reach:
                 slope[np.abs(slope).sum(axis=1) <= NEGLIGIBLE * reach[operand][chosen]] = 0.0
             rows.append(sign[:, None] * slope)
             offsets.append(sign * (values[operand][0][chosen] - slope @ center))
             places.extend((value, entry) for entry in chosen.tolist())
         return np.vstack(rows), np.concatenate(offsets), places
+
+    def _slopes(self, values: list[Floats]) -> dict[int, Floats]:
+        """Return the gradients of the relevant pre-activations of each conditional, shape ``(k, n)``.
+
+        Forward or in reverse, by which has fewer directions.
+        """
+        chosen = {value: np.flatnonzero(self.relevant[value]) for value in self.conditionals}
+        operands = {value: self.program.ops[value].operands[0] for value in self.conditionals}
+        size = self.domain.size
+        if size < sum(map(len, chosen.values())):
+            pushed = pushforward(self.program, values, np.eye(size), self.input)
+            return {
+                value: pushed[operands[value]].T[rows] if operands[value] in pushed else np.zeros((len(rows), size))
+                for value, rows in chosen.items()
+            }
+        slopes: dict[int, Floats] = {}
+        for value, rows in chosen.items():
+            units = np.zeros((len(rows), self.program.ops[value].size))
+            units[np.arange(len(rows)), rows] = 1.0
+            slopes[value] = pullback(self.program, values, units, self.input, of=operands[value])
+        return slopes
 
     def _conflict(
         self, bits: Bits, places: list[tuple[int, int]], used: NDArray[np.int64], weights: Floats

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lipc import __version__
 from lipc.errors import InternalError, LipcError
-from lipc.ir import Sense
+from lipc.ir import Floats, Sense
 from lipc.mip import Block, MixedIntegerProgram, Role
 
 SCHEMA = 1
@@ -32,8 +32,8 @@ class ModelMap:
         What wrote it, ``lipc 0.1.0``.
     sense
         The sense of the original objective; the file always minimises.
-    sign, constant
-        The original objective is ``sign * OBJ + constant``.
+    sign, scale, constant
+        The original objective is ``sign * scale * OBJ + constant``.
     columns, rows
         The blocks of the program, in the order of the file. An LP file has two rows for one with two sides.
     facts
@@ -43,6 +43,7 @@ class ModelMap:
     generator: str
     sense: Sense
     sign: int
+    scale: float
     constant: float
     columns: tuple[Block, ...]
     rows: tuple[Block, ...]
@@ -50,7 +51,7 @@ class ModelMap:
 
     def original(self, value: float) -> float:
         """Return the original objective where a solver prints `value` for ``OBJ``."""
-        return self.sign * value + self.constant
+        return self.sign * self.scale * value + self.constant
 
     def column_names(self) -> list[str]:
         """Return the names of all columns, in the order of the file."""
@@ -73,6 +74,7 @@ def sidecar(program: MixedIntegerProgram, *, facts: Mapping[str, object]) -> dic
     objective = {
         "sense": program.sense.value,
         "sign": -1 if program.sense is Sense.MAXIMIZE else 1,
+        "scale": float(program.objective_scale),
         "constant": float(program.constant),
     }
     return {
@@ -80,7 +82,7 @@ def sidecar(program: MixedIntegerProgram, *, facts: Mapping[str, object]) -> dic
         "generator": f"lipc {__version__}",
         "objective": objective,
         **facts,
-        "columns": [_block(block) for block in program.columns],
+        "columns": [_block(block) | _scales(program.column_scale[block.columns]) for block in program.columns],
         "rows": [_block(block) for block in program.rows],
     }
 
@@ -146,20 +148,28 @@ def _block(block: Block) -> dict[str, object]:
     return result
 
 
+def _scales(scales: Floats) -> dict[str, object]:
+    """Return what a block says of columns that do not stand for their entries themselves but for a multiple."""
+    return {} if (scales == 1).all() else {"scale": scales.tolist()}
+
+
 def _model_map(content: dict[str, object]) -> ModelMap:
     """Take a sidecar apart; KeyError, TypeError and ValueError say what is broken."""
     objective = _typed(content, "objective", dict)
     sense = Sense(objective["sense"])
     sign = _typed(objective, "sign", int)
-    constant = objective["constant"]
+    constant, scale = objective["constant"], objective["scale"]
     if sign != (-1 if sense is Sense.MAXIMIZE else 1):
         raise ValueError(f"the sign of a program to {sense.value} cannot be {sign}")
     if isinstance(constant, bool) or not isinstance(constant, int | float) or not math.isfinite(constant):
         raise ValueError(f"the constant is {constant!r}, not a finite number")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < math.inf:
+        raise ValueError(f"the scale is {scale!r}, not a positive number")
     return ModelMap(
         generator=_typed(content, "generator", str),
         sense=sense,
         sign=sign,
+        scale=float(scale),
         constant=float(constant),
         columns=_blocks(content, "columns"),
         rows=_blocks(content, "rows"),

@@ -195,8 +195,11 @@ def _comments(program: MixedIntegerProgram, matrix: csr_array, header: Sequence[
     if program.sense is Sense.MAXIMIZE:
         lines.append("original objective: maximize; OBJ = -(original)")
         sign = "-"
-    if program.constant:
-        lines.append(f"constant not in this file: original = {sign}OBJ + ({program.constant!r})")
+    if program.constant or program.objective_scale != 1:
+        factor = "" if program.objective_scale == 1 else f"{program.objective_scale!r} * "
+        constant = f" + ({program.constant!r})" if program.constant else ""
+        what = "constant" if program.objective_scale == 1 else "scale and constant"
+        lines.append(f"{what} not in this file: original = {sign}{factor}OBJ{constant}")
     tiny = int(np.count_nonzero(np.abs(matrix.data) <= NEGLIGIBLE))
     if tiny:
         lines.append(f"{tiny} coefficients are at most 1e-9: SCIP and HiGHS read them as 0")

@@ -67,7 +67,7 @@ def evaluate(program: Program, choices: Choices, *, upto: int | None = None) -> 
     return values
 
 
-def pullback(program: Program, values: list[Floats], cotangent: Floats, wrt: int) -> Floats:
+def pullback(program: Program, values: list[Floats], cotangent: Floats, wrt: int, *, of: int | None = None) -> Floats:
     """Return ``cotangent' J(point)`` at each point: reverse-mode differentiation with the bits held fixed.
 
     Parameters
@@ -75,17 +75,20 @@ def pullback(program: Program, values: list[Floats], cotangent: Floats, wrt: int
     values
         What `evaluate` returned; only the bits are read.
     cotangent
-        Shape ``(points, m)``, weights of the entries of the program's result.
+        Shape ``(points, m)``, weights of the entries of the value that is differentiated.
     wrt
         The value to differentiate with respect to, of size ``n``.
+    of
+        The value that is differentiated; default: the program's result.
 
     Returns
     -------
     array of shape ``(points, n)``
         At points where no operand of a conditional is 0, the gradient of the weighted result.
     """
-    adjoints: dict[int, Floats] = {program.result: cotangent}
-    for value in range(program.result, wrt, -1):
+    start = program.result if of is None else of
+    adjoints: dict[int, Floats] = {start: cotangent}
+    for value in range(start, wrt, -1):
         adjoint = adjoints.pop(value, None)
         op = program.ops[value]
         if adjoint is None:

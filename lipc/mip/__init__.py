@@ -3,6 +3,20 @@
 from lipc.mip.exclude import NoGood, exclude
 from lipc.mip.lower import lower
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
+from lipc.mip.scaling import scale
 from lipc.mip.solution import choices_of, columns_of
+from lipc.mip.tiny import absorb_tiny_coefficients
 
-__all__ = ["Block", "MixedIntegerProgram", "Namer", "NoGood", "Role", "choices_of", "columns_of", "exclude", "lower"]
+__all__ = [
+    "Block",
+    "MixedIntegerProgram",
+    "Namer",
+    "NoGood",
+    "Role",
+    "absorb_tiny_coefficients",
+    "choices_of",
+    "columns_of",
+    "exclude",
+    "lower",
+    "scale",
+]

@@ -32,6 +32,7 @@ from lipc.ir import (
     identity,
 )
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
+from lipc.mip.scaling import scale
 from lipc.mip.tiny import absorb_tiny_coefficients
 
 
@@ -50,7 +51,7 @@ def lower(program: Program) -> MixedIntegerProgram:
     lowering = _Lowering(program, interval_bounds(program))
     for value, op in enumerate(program.ops):
         lowering.expressions.append(lowering.lower_op(value, op))
-    return absorb_tiny_coefficients(lowering.finish())
+    return absorb_tiny_coefficients(scale(lowering.finish()))
 
 
 @dataclass(eq=False)
@@ -229,6 +230,7 @@ class _Lowering:
             sense=self.program.objective.sense,
             columns=tuple(self.columns),
             rows=tuple(self.rows),
+            column_scale=np.ones(columns),
         )
 
     def _matrix(self, columns: int) -> csr_array:

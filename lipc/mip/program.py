@@ -67,7 +67,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class MixedIntegerProgram:
-    """``sense constant + cost @ x`` subject to ``row_lower <= matrix @ x <= row_upper`` and bounds on ``x``.
+    """``constant + objective_scale * cost @ x`` to optimize within bounds and ``row_lower <= matrix @ x <= row_upper``.
 
     Parameters
     ----------
@@ -85,6 +85,10 @@ class MixedIntegerProgram:
         Added to the objective.
     columns, rows
         Blocks in order, which together cover every column and row.
+    column_scale
+        Shape ``(columns,)``: a column times this is the entry of the value that it stands for; powers of two.
+    objective_scale
+        A power of two.
     """
 
     matrix: csr_array
@@ -98,6 +102,12 @@ class MixedIntegerProgram:
     sense: Sense
     columns: tuple[Block, ...]
     rows: tuple[Block, ...]
+    column_scale: Floats
+    objective_scale: float = 1.0
+
+    def objective(self, x: Floats) -> float:
+        """Return the objective at a point of shape ``(columns,)``."""
+        return float(self.objective_scale * (self.cost @ x) + self.constant)
 
     @property
     def binaries(self) -> int:

@@ -16,6 +16,7 @@ def choices_of(mip: MixedIntegerProgram, columns: Floats) -> dict[int, Floats]:
     columns
         Shape ``(columns,)``: a value per column, from a solver.
     """
+    columns = columns * mip.column_scale
     choices: dict[int, Floats] = {}
     for block in mip.columns:
         if block.role is Role.INPUT:
@@ -40,4 +41,4 @@ def columns_of(mip: MixedIntegerProgram, program: Program, values: list[Floats])
         if block.role is Role.OFF and isinstance(op, Switch):
             entries = values[op.operand][0] - entries
         columns[block.columns] = entries
-    return columns
+    return columns / mip.column_scale

@@ -56,7 +56,7 @@ def _absorb_cost(
     if not tiny.any():
         return program
     row = csr_array(np.where(tiny, program.cost, 0.0)[None, :])
-    least, most = _range(row, low, high)
+    least, most = (side * program.objective_scale for side in _range(row, low, high))
     outward = np.inf if program.sense is Sense.MAXIMIZE else -np.inf
     extreme = most[0] if program.sense is Sense.MAXIMIZE else least[0]
     constant = float(np.nextafter(program.constant + extreme, outward)) if extreme else program.constant

@@ -23,12 +23,14 @@ from lipc.ir import (
     add,
     compose,
     entries,
+    scatter,
     selection,
 )
 from lipc.passes.base import Pass, PassResult, Source
 from lipc.passes.fuse import nonzero_columns
 
 Mask = NDArray[np.bool_]
+Entries = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class PruneStable(Pass):
     """Remove stable neurons with the bounds at hand.
 
     A switch whose bit is 1 is the identity, one whose bit is 0 is zero. Then rows and columns that the result does
-    not depend on are dropped entry by entry. Only entries are selected, no coefficient is computed anew except in
-    sums of selections, so the pass is exact. Inputs keep their size.
+    not depend on are dropped entry by entry. Entries are selected, no number is computed anew: the pass is exact.
+    Inputs keep their size.
     """
 
     name: ClassVar[str] = "prune-stable"
@@ -98,7 +100,7 @@ class _Image:
     terms: dict[int, Matrix]
     offset: Floats
 
-    def rows(self, chosen: NDArray[np.int64]) -> _Image:
+    def rows(self, chosen: Entries) -> _Image:
         return _Image({value: matrix[chosen] for value, matrix in self.terms.items()}, self.offset[chosen])
 
 
@@ -141,7 +143,7 @@ class _Rewriter:
         position[kept] = np.arange(len(kept))
         return _Image({new: selection(position, len(kept))}, np.zeros(size))
 
-    def _gather(self, value: int, kept: NDArray[np.int64]) -> int:
+    def _gather(self, value: int, kept: Entries) -> int:
         """Return the new value that holds the `kept` entries of an old one; asked again, the same."""
         key = (value, kept.tobytes())
         if key not in self.gathered:
@@ -150,7 +152,7 @@ class _Rewriter:
                 self.bounds[new] = self.program.bounds[value].take(kept)
         return self.gathered[key]
 
-    def _gather_anew(self, part: _Image, kept: NDArray[np.int64]) -> int:
+    def _gather_anew(self, part: _Image, kept: Entries) -> int:
         if len(part.terms) == 1 and not part.offset.any():
             ((new, matrix),) = part.terms.items()
             if _is_identity(matrix):
@@ -191,19 +193,30 @@ class _Rewriter:
         known = self.bits[op.bit]
         live = self.live[value]
         kept = np.flatnonzero(live & (known.lower < known.upper))
-        passed = np.where(live & (known.lower == 1), np.arange(op.size), -1)
-        operand = self.images[op.operand]
-        image = _Image({}, np.zeros(op.size))
-        if (passed >= 0).any():
-            pick = selection(passed, op.size)
-            terms = {new: compose(pick, matrix) for new, matrix in operand.terms.items()}
-            image = _Image({new: m for new, m in terms.items() if entries(m)}, pick @ operand.offset)
+        passed = np.flatnonzero(live & (known.lower == 1))
+        switched = None
         if len(kept):
             (bit,) = self.images[op.bit].terms
-            new = self.builder.switch(self._gather(op.operand, kept), bit, op.origin.keep(kept))
-            (scatter,) = self._keep(value, kept, new).terms.values()
-            image.terms[new] = scatter
-        return image
+            switched = self.builder.switch(self._gather(op.operand, kept), bit, op.origin.keep(kept))
+            image = self._keep(value, kept, switched)
+            if not len(passed):
+                return image
+        elif not len(passed):
+            return _Image({}, np.zeros(op.size))
+        return self._joined(value, switched, kept, passed)
+
+    def _joined(self, value: int, switched: int | None, kept: Entries, passed: Entries) -> _Image:
+        """Return a value of its own for a switch that is undecided in some entries and passes others.
+
+        A row of the new value copies one number: substituting it into what reads it is left to `fuse`, which may round.
+        """
+        op = self.program.ops[value]
+        chosen = np.sort(np.concatenate([kept, passed]))
+        through = self._gather(op.operands[0], passed)
+        terms = {through: scatter(np.searchsorted(chosen, passed), len(chosen))}
+        if switched is not None:
+            terms[switched] = scatter(np.searchsorted(chosen, kept), len(chosen))
+        return self._keep(value, chosen, self.builder.affine(terms, origin=op.origin.keep(chosen)))
 
     def finish(self) -> PassResult:
         result = self._gather(self.program.result, np.arange(self.program.ops[self.program.result].size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from lipc.errors import SolverError
 from lipc.formats.mps import mps_chunks
 from lipc.ir import Floats, Sense
-from lipc.mip import MixedIntegerProgram
+from lipc.mip import MixedIntegerProgram, absorb_tiny_coefficients, scale
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
 
 KEPT_SOLUTIONS = 20
@@ -39,15 +39,16 @@ class Scip(Solver):
         return f"SCIP {model.getMajorVersion()}.{model.getMinorVersion()}.{model.getTechVersion()}"
 
     def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
-        """Solve a program, handed over as the very MPS file that users get."""
+        """Solve a program, handed over as an MPS file, all of it scaled to magnitudes near 1."""
         scip = _import()
         model = scip.Model()
         model.hideOutput()
+        program = absorb_tiny_coefficients(scale(task.program, (1.0, 1.0)))
         with TemporaryDirectory(prefix="lipc-") as folder:
             path = Path(folder) / "model.mps"
-            path.write_bytes(b"".join(mps_chunks(task.program)))
+            path.write_bytes(b"".join(mps_chunks(program)))
             model.readProblem(str(path))
-        session = _Session(scip, model, task)
+        session = _Session(scip, model, program, task)
         session.configure()
         session.run(on_progress)
         return session.outcome()
@@ -64,21 +65,23 @@ def _import() -> Any:
 class _Session:
     """One run of SCIP. The file minimizes, so values change their sign for a maximization."""
 
-    def __init__(self, scip: Any, model: Any, task: Task) -> None:
+    def __init__(self, scip: Any, model: Any, program: MixedIntegerProgram, task: Task) -> None:
         self.scip = scip
         self.model = model
         self.task = task
-        self.sign = -1.0 if task.program.sense is Sense.MAXIMIZE else 1.0
+        self.program = program
+        self.sign = -1.0 if program.sense is Sense.MAXIMIZE else 1.0
         by_name = {variable.name: variable for variable in model.getVars()}
-        self.variables = [by_name[name] for name in task.program.column_names()]
+        self.variables = [by_name[name] for name in program.column_names()]
         self.latest: Progress | None = None
         self.failure: BaseException | None = None
         self.interrupted = False
+        self.done = Event()
 
     def configure(self) -> None:
         """Set limits, settings and the start solution."""
         task, model = self.task, self.model
-        model.addObjoffset(self.sign * task.program.constant)
+        model.addObjoffset(self._in_file(task.program.constant))
         model.setSeparating(self.scip.SCIP_PARAMSETTING.OFF)
         parameters = {
             "limits/gap": max(task.gap, 0.0),
@@ -92,12 +95,15 @@ class _Session:
         accepted = task.start is not None and self._add_start(task.start)
         if task.cutoff is not None and not accepted:
             # A hair below the known value: SCIP reads the limit as strict.
-            model.setObjlimit(self.sign * task.cutoff + 1e-9 * max(1.0, abs(task.cutoff)))
+            limit = self._in_file(task.cutoff)
+            model.setObjlimit(limit + 1e-9 * max(1.0, abs(limit)))
         model.includeEventhdlr(_watcher(self.scip, self), "lipc", "reports progress")
 
     def _add_start(self, start: Floats) -> bool:
         solution = self.model.createSol()
-        for variable, value in zip(self.variables, _within_bounds(self.task.program, start).tolist(), strict=True):
+        columns = start * self.task.program.column_scale / self.program.column_scale
+        columns = np.clip(columns, self.program.column_lower, self.program.column_upper)
+        for variable, value in zip(self.variables, columns.tolist(), strict=True):
             self.model.setSolVal(solution, variable, value)
         if not self.model.checkSol(solution, original=True):
             self.model.freeSol(solution)
@@ -107,11 +113,11 @@ class _Session:
 
     def run(self, on_progress: Callable[[Progress], None]) -> None:
         """Run SCIP beside the main thread, which goes on receiving signals."""
-        thread = Thread(target=self._optimize, daemon=True)
-        thread.start()
-        while thread.is_alive():
+        Thread(target=self._optimize, daemon=True).start()
+        # Not Thread.join: an interrupt inside it makes Python 3.11 take the thread for finished.
+        while not self.done.is_set():
             try:
-                thread.join(POLL_SECONDS)
+                self.done.wait(POLL_SECONDS)
                 if self.interrupted:
                     self.model.interruptSolve()  # again: one before SCIP began to solve is forgotten
                 if self.latest is not None:
@@ -128,6 +134,8 @@ class _Session:
             self.model.optimizeNogil()
         except BaseException as error:
             self.failure = error
+        finally:
+            self.done.set()
 
     def note_progress(self) -> None:
         """Keep where SCIP is; called by SCIP, in its thread."""
@@ -138,7 +146,11 @@ class _Session:
         )
 
     def _in_own_sense(self, value: float) -> float | None:
-        return self.sign * value if abs(value) < self.model.infinity() else None
+        return self.sign * self.program.objective_scale * value if abs(value) < self.model.infinity() else None
+
+    def _in_file(self, value: float) -> float:
+        """Return what SCIP sees for a value of the program's objective."""
+        return self.sign * value / self.program.objective_scale
 
     def outcome(self) -> Outcome:
         """Return what SCIP says."""
@@ -146,18 +158,16 @@ class _Session:
         if self.interrupted and ending is not Ending.OPTIMAL:
             ending = Ending.INTERRUPTED
         kept = self.model.getSols()[:KEPT_SOLUTIONS]
-        solutions = [np.array([self.model.getSolVal(each, variable) for variable in self.variables]) for each in kept]
+        back = self.program.column_scale / self.task.program.column_scale
+        solutions = [
+            back * np.array([self.model.getSolVal(each, variable) for variable in self.variables]) for each in kept
+        ]
         bound = self._in_own_sense(self.model.getDualbound())
         if ending is Ending.INFEASIBLE:
             bound = self.sign * np.inf
         elif bound is None:
             bound = -self.sign * np.inf
         return Outcome(ending, bound, tuple(solutions), self.model.getNTotalNodes())
-
-
-def _within_bounds(program: MixedIntegerProgram, columns: Floats) -> Floats:
-    clipped: Floats = np.clip(columns, program.column_lower, program.column_upper)
-    return clipped
 
 
 def _watcher(scip: Any, session: _Session) -> Any:

@@ -45,6 +45,7 @@ def program(
         sense=sense,
         columns=columns or (Block("x", 0, np.arange(n), 0, Role.VALUE, "net.onnx: Gemm_0"),),
         rows=row_blocks or (Block("c", 0, np.arange(m), 0),),
+        column_scale=np.ones(n),
     )
 
 

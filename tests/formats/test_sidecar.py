@@ -47,7 +47,7 @@ def test_content_of_a_small_one():
     assert json.loads(sidecar_text(content)) == {
         "schema": 1,
         "generator": f"lipc {__version__}",
-        "objective": {"sense": "maximize", "sign": -1, "constant": 0.1},
+        "objective": {"sense": "maximize", "sign": -1, "scale": 1.0, "constant": 0.1},
         "source": "net.onnx",
         "columns": [
             {

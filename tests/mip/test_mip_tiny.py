@@ -35,6 +35,7 @@ def program_of(
         sense=sense,
         columns=(Block("x", 0, np.arange(columns), 0, Role.INPUT),),
         rows=(Block("r", 0, np.arange(rows), 0),),
+        column_scale=np.ones(len(cost)),
     )
 
 
