@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from lipc.certify import Certifier, Conflict, Regions, Witness
 from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
+from lipc.errors import SolverFailedError
 from lipc.ir import Conditional, Floats, Norm, Objective, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, columns_of, exclude
 from lipc.passes.jacobian import Mode
@@ -29,6 +30,15 @@ FREE = 2
 
 SOLVER_TOLERANCE = 1e-6
 """A solver's bound this far, relatively, below a certified value is refuted; nearer, it is within its tolerances."""
+
+NEARLY_ZERO = 1e-6
+"""An answer this small next to the sum of the absolute terms of the objective is as good as 0: rounding is its size."""
+
+NUDGES = (8, 16, 24, 32)
+"""A point on a kink is moved by these powers of 1/2 of the way towards a random one."""
+
+PROOF_SECONDS = 1.0
+"""Time beyond the limit for certifying what the solver left."""
 
 START_SECONDS = 2.0
 """Time for the local search; with a time limit at most a tenth of it."""
@@ -136,11 +146,16 @@ class _Run:
         self.certifier = Certifier(compiled.asked)
         self.codes = self._codes()
         relevant = {value: self.codes[value] >= FREE for value in compiled.asked.find(Conditional)}
-        self.regions = Regions(compiled.asked, relevant)
+        # Proofs may take a little longer than the run: what the solver found last is worth it.
+        deadline = started + options.time_limit + PROOF_SECONDS
+        self.regions = Regions(compiled.asked, relevant, deadline=deadline)
         self.mip = compiled.mip
         self.best: Witness | None = None
         self.rigorous = self.sign * compiled.bound
         self.claimed = np.inf  # by the solver
+        self.magnitude = compiled.mip.magnitude
+        self.note = ""
+        self.random = np.random.default_rng(options.seed)
         self.excluded = -np.inf  # the largest value of a pattern that was cut off without a proof against it
         self.nodes = 0
         self.seconds = {**compiled.seconds, "solve": 0.0}
@@ -160,7 +175,7 @@ class _Run:
     @property
     def trusted(self) -> bool:
         """Whether the solver's bound stands; one that a witness refutes is worth nothing."""
-        return self.claimed >= self.lower - SOLVER_TOLERANCE * abs(self.lower)
+        return self.claimed >= self.lower - SOLVER_TOLERANCE * max(abs(self.lower), NEARLY_ZERO * self.magnitude)
 
     @property
     def bound(self) -> float:
@@ -213,15 +228,18 @@ class _Run:
         return np.asarray(points[int(np.argmax(self.sign * values))])
 
     def _try_witness(self, x: Floats) -> None:
-        """Certify a point and keep it if it is the best."""
-        witness = self.certifier.witness(x)
+        """Certify a point, or one near it if it is a kink, and keep it if it is the best."""
+        domain, witness = self.regions.domain, self.certifier.witness(x)
+        for power in NUDGES if witness is None else ():
+            target = domain.lower + self.random.random(domain.size) * (domain.upper - domain.lower)
+            witness = witness or self.certifier.witness(x + 2.0**-power * (target - x))
         if witness is not None and (self.best is None or self.sign * witness.value > self.sign * self.best.value):
             self.best = witness
 
     def _round(self) -> Ending | None:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
         if self._is_closed():
-            return Ending.OPTIMAL
+            return Ending.OPTIMAL if self.best is not None else Ending.UNPROVEN
         remaining = self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
             return Ending.TIME_LIMIT
@@ -234,7 +252,11 @@ class _Run:
             threads=self.options.threads,
             seed=self.options.seed,
         )
-        outcome = self.solver.solve(task, self._on_progress)
+        try:
+            outcome = self.solver.solve(task, self._on_progress)
+        except SolverFailedError as error:
+            self.note = str(error)
+            return Ending.UNPROVEN
         self.nodes += outcome.nodes
         self._take_bound(outcome.bound)
         cuts = self._examine(outcome)
@@ -244,7 +266,7 @@ class _Run:
         if self.best is None and outcome.ending is Ending.INFEASIBLE and self.excluded == -np.inf:
             return Ending.INFEASIBLE
         if self._is_closed():
-            return Ending.OPTIMAL
+            return Ending.OPTIMAL if self.best is not None else Ending.UNPROVEN
         if not cuts or not self.trusted:
             return Ending.UNPROVEN
         self.mip = exclude(self.mip, cuts)
@@ -257,7 +279,13 @@ class _Run:
             self.claimed = min(self.claimed, bound)
 
     def _is_closed(self) -> bool:
-        return bool(self.bound - self.lower <= self.options.gap * max(abs(self.bound), abs(self.lower)))
+        return self.gap <= self.options.gap
+
+    @property
+    def gap(self) -> float:
+        """The gap relative to the larger side, or to what counts as 0 where that is more."""
+        scale = max(abs(self.bound), abs(self.lower), NEARLY_ZERO * self.magnitude)
+        return (self.bound - self.lower) / scale if 0 < scale < np.inf else 0.0 if scale == 0 else np.inf
 
     def _start_columns(self) -> Floats | None:
         """Return the columns of the mixed-integer program at the best witness."""
@@ -358,6 +386,7 @@ class _Run:
             status=ending.value,
             lower=low,
             upper=high,
+            gap=self.gap,
             lower_kind=kinds[0],
             upper_kind=kinds[1],
             certified=self.best is not None and self._is_closed(),
@@ -367,6 +396,7 @@ class _Run:
             size=_size(self.mip, self.compiled),
             time={**self.seconds, "total": sum(self.seconds.values())},
             query=self.compiled.describe(),
+            note=self.note,
         )
 
 

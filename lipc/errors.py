@@ -40,5 +40,9 @@ class SolverError(LipcError):
     """A solver that is missing, fails, or leaves no answer."""
 
 
+class SolverFailedError(SolverError):
+    """A solver that broke down while it solved; what was known before still holds."""
+
+
 class InternalError(Exception):
     """A broken promise inside lipc (invalid IR, contradicting bounds): a bug, never a user's mistake."""

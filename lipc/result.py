@@ -36,15 +36,21 @@ class Result:
         For a Lipschitz constant or a maximum, `lower` is proven by the witness in exact arithmetic, for a minimum
         `upper` is. The other side is the solver's dual bound (kind ``solver``: right up to the solver's tolerances),
         or, where that is all there is, a bound computed with outward rounding (kind ``rigorous``).
+    gap
+        ``upper - lower`` relative to the larger of the two, or to a millionth of
+        the sum of the absolute terms of the objective if that is more.
     lower_kind, upper_kind
         ``witness``, ``solver`` or ``rigorous``.
     certified
         Whether the witness was proven and the pair is as close as was asked.
+    note
+        What went wrong, if the solver broke down.
     """
 
     status: str
     lower: float
     upper: float
+    gap: float
     lower_kind: str
     upper_kind: str
     certified: bool
@@ -54,12 +60,7 @@ class Result:
     size: Size
     time: dict[str, float]
     query: dict[str, object]
-
-    @property
-    def gap(self) -> float:
-        """``(upper - lower) / max(|lower|, |upper|)``, and 0 where both are 0."""
-        scale = max(abs(self.lower), abs(self.upper))
-        return (self.upper - self.lower) / scale if 0 < scale < np.inf else (0.0 if scale == 0 else float("inf"))
+    note: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; an infinite number becomes `None`."""
@@ -85,6 +86,7 @@ class Result:
             "size": asdict(self.size),
             "time": {stage: round(seconds, 6) for stage, seconds in self.time.items()},
             "query": self.query,
+            "note": self.note,
         }
 
     def to_json(self) -> str:

@@ -35,8 +35,8 @@ class LinearSolution:
     multipliers: Floats
 
 
-def solve_linear_program(program: LinearProgram) -> LinearSolution | None:
-    """Return an optimal solution as HiGHS sees it; `None` if it finds none."""
+def solve_linear_program(program: LinearProgram, seconds: float = np.inf) -> LinearSolution | None:
+    """Return an optimal solution as HiGHS sees it; `None` if it finds none within the seconds."""
     import highspy
 
     rows, columns = program.matrix.shape
@@ -51,6 +51,8 @@ def solve_linear_program(program: LinearProgram) -> LinearSolution | None:
     model.a_matrix_.value_ = program.matrix.reshape(-1)
     engine = highspy.Highs()
     engine.silent()
+    if np.isfinite(seconds):
+        engine.setOptionValue("time_limit", max(seconds, 0.0))
     engine.passModel(model)
     engine.run()
     if engine.getModelStatus() != highspy.HighsModelStatus.kOptimal:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from lipc.bounds.lp import LinearProgram, solve_linear_program
 from lipc.certify.witness import Bits, exact_norm, reach_of
@@ -53,13 +55,16 @@ class Regions:
     ----------
     program
         A network of one input.
+    deadline
+        The time of `time.monotonic` after which nothing is found or proven any more.
     relevant
         For each conditional, which of its bits matter to the result and are not decided by bounds, shape ``(n,)``;
         the others make no halfspace. Default: all.
     """
 
-    def __init__(self, program: Program, relevant: Bits | None = None) -> None:
+    def __init__(self, program: Program, relevant: Bits | None = None, *, deadline: float = np.inf) -> None:
         self.program = program
+        self.deadline = deadline
         self.input, self.domain = program.network_input()
         self.conditionals = list(program.find(Conditional))
         self.relevant = relevant or {value: np.ones(program.ops[value].size, bool) for value in self.conditionals}
@@ -100,7 +105,8 @@ class Regions:
                 row_lower=np.concatenate([limits, domain_limits[finite]]),
                 lower=np.append(self.domain.lower, -np.inf),
                 upper=np.append(self.domain.upper, 1.0),
-            )
+            ),
+            self.deadline - monotonic(),
         )
         if solution is None:
             return Region(None)
@@ -222,12 +228,25 @@ class Regions:
         for value, entry in members:
             row = self._row(values, self.program.ops[value].operands[0], entry)
             columns.append(row if bits[value][entry] else [-slope for slope in row])
-        kernel = _kernel_vector([list(equation) for equation in zip(*columns, strict=True)], len(members))
+        equations = [list(equation) for equation in zip(*columns, strict=True)]
+        kernel = _kernel_vector(self._independent(equations), len(members), self.deadline)
         if kernel is None:
             return None
         if all(entry <= 0 for entry in kernel):
             kernel = [-entry for entry in kernel]
         return kernel if all(entry >= 0 for entry in kernel) else None
+
+    def _independent(self, equations: list[list[Fraction]]) -> list[list[Fraction]]:
+        """Return as many equations as there are unknowns, the most independent ones by a pivoted QR in floats.
+
+        Leaving some out cannot make a wrong proof: whatever comes of it is checked.
+        """
+        unknowns = len(equations[0]) if equations else 0
+        if len(equations) <= unknowns:
+            return equations
+        numbers = np.array([[float(entry) for entry in equation] for equation in equations])
+        _, _, order = qr(numbers.T, mode="economic", pivoting=True)
+        return [equations[row] for row in order[:unknowns]]
 
     def _with_ancestors(self, bits: Bits, members: list[tuple[int, int]]) -> Conflict:
         """Return the members' bits and all bits that their pre-activations are computed from."""
@@ -247,11 +266,13 @@ class Regions:
         )
 
 
-def _kernel_vector(equations: list[list[Fraction]], unknowns: int) -> list[Fraction] | None:
-    """Return a vector that spans the kernel of a matrix of rational numbers, `None` if that is not a line."""
+def _kernel_vector(equations: list[list[Fraction]], unknowns: int, deadline: float) -> list[Fraction] | None:
+    """Return a vector that spans the kernel of a rational matrix; `None` if that is not a line, or too late."""
     pivots: list[int] = []
     rows = [row for row in equations if any(row)]
     for column in range(unknowns):
+        if monotonic() > deadline:
+            return None
         rank = len(pivots)
         found = next((k for k in range(rank, len(rows)) if rows[k][column]), None)
         if found is None:

@@ -107,18 +107,42 @@ class Certifier:
         return int(np.argmax(self.objective.lipschitz.norm.dual_of(gradients)))
 
     def _differentiable(self, values: list[Dyadic]) -> bool:
-        """Return whether every pre-activation is nonzero, or zero all around the point too."""
-        reach: dict[int, Floats] | None = None
-        for value in self.program.find(Conditional):
-            operand = self.program.ops[value].operands[0]
-            for entry in np.flatnonzero(values[operand].signs() == 0).tolist():
-                if reach is None:
-                    reach = reach_of(self.program, _bits_of(self.program, values), self.input)
-                if operand not in reach or reach[operand][entry] == 0:
-                    continue
+        """Return whether every pre-activation that matters is nonzero, or zero all around the point too."""
+        operands = {value: self.program.ops[value].operands[0] for value in self.program.find(Conditional)}
+        kinks = {value: values[operand].signs() == 0 for value, operand in operands.items()}
+        if not any(kink.any() for kink in kinks.values()):
+            return True
+        bits = {value: bit | kinks[value] for value, bit in _bits_of(self.program, values).items()}
+        reach = reach_of(self.program, bits, self.input)
+        matters = _matters(self.program, bits, kinks)
+        for value, kink in kinks.items():
+            operand = operands[value]
+            if operand not in reach:
+                continue
+            for entry in np.flatnonzero(kink & matters[value] & (reach[operand] > 0)).tolist():
                 if any(self._gradient(values, operand, entry).mantissas != 0):
                     return False
         return True
+
+
+def _matters(program: Program, bits: Bits, kinks: Bits) -> list[NDArray[np.bool_]]:
+    """Return, for each value, which entries the result may depend on near a point.
+
+    Neurons that are off at the point stay off near it and pass nothing; those at a kink count as on, in `bits`.
+    """
+    matters = [np.zeros(op.size, bool) for op in program.ops]
+    matters[program.result][:] = True
+    for value in range(program.result, -1, -1):
+        op, mask = program.ops[value], matters[value]
+        if isinstance(op, Affine):
+            for term in op.terms:
+                matters[term.operand] |= abs(term.matrix).T @ mask.astype(np.float64) > 0
+        elif isinstance(op, Switch):
+            matters[op.operand] |= mask & bits[op.bit]
+            matters[op.bit] |= mask
+        elif isinstance(op, Conditional):
+            matters[op.operand] |= mask & kinks[value]
+    return matters
 
 
 def _objective_of(program: Program) -> Objective:

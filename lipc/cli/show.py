@@ -5,8 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
+
+from lipc.cli.streams import put, say
 
 if TYPE_CHECKING:
     from lipc.driver import Report
@@ -38,11 +39,11 @@ class ProgressLog:
         if self.quiet or now < due:
             return
         if self.printed is None:
-            click.echo(f"{'seconds':>8}  {'lower':>14}  {'upper':>14}  {'gap':>8}  {'nodes':>9}", err=True)
+            say(f"{'seconds':>8}  {'lower':>14}  {'upper':>14}  {'gap':>8}  {'nodes':>9}")
         self.printed = now
         gap = relative_gap(report.lower, report.upper)
         line = f"{report.elapsed:8.1f}  {number(report.lower):>14}  {number(report.upper):>14}  {gap:>8}"
-        click.echo(f"{line}  {report.nodes:9d}", err=True)
+        say(f"{line}  {report.nodes:9d}")
 
 
 def relative_gap(lower: float, upper: float) -> str:
@@ -67,13 +68,15 @@ def show_result(result: Result) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=FILE_WIDTH)
-    console.print(Text(_headline(result), style="bold"))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in _rows(result):
         table.add_row(name, Text(text))
-    console.print(table)
+    with console.capture() as printed:
+        console.print(Text(_headline(result), style="bold"))
+        console.print(table)
+    put(printed.get().removesuffix("\n"))
 
 
 def _headline(result: Result) -> str:
@@ -103,6 +106,8 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         rows.append(("gradient", vector(result.witness.gradient)))
         if query["several_outputs"]:
             rows.append(("attained by", f"y[{result.witness.output}]"))
+    if result.note:
+        rows.append(("note", result.note))
     rows += [
         ("neurons", f"{neurons.total}: {neurons.on} always on, {neurons.off} always off, {neurons.unstable} unstable"),
         (

@@ -110,6 +110,13 @@ class MixedIntegerProgram:
         return float(self.objective_scale * (self.cost @ x) + self.constant)
 
     @property
+    def magnitude(self) -> float:
+        """The most that the absolute terms of the objective can add up to; infinite if a column has no bounds."""
+        used = self.cost != 0
+        widest = np.maximum(np.abs(self.column_lower[used]), np.abs(self.column_upper[used]))
+        return float(self.objective_scale * (np.abs(self.cost[used]) @ widest) + abs(self.constant))
+
+    @property
     def binaries(self) -> int:
         """The number of integral columns."""
         return int(self.integer.sum())

@@ -13,7 +13,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from lipc.certify import Bits, Regions
+from lipc.certify import Regions
 from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback
 
 SAMPLES = 2000
@@ -21,8 +21,14 @@ SEED = 20
 STARTS = 4
 """Sampled points from which the flipping starts."""
 
+LARGEST_LP = 4_000_000
+"""Neurons times inputs up to which a region is worth a (dense) linear program during a search."""
+
 BLOCK_NUMBERS = 8_000_000
 """Numbers held at a time by a batched evaluation."""
+
+
+Pattern = dict[int, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +51,11 @@ def ascend(program: Program, norm: Norm, *, deadline: float, stop: Callable[[], 
     stop
         Asked now and then; true: return.
     """
-    search = _Search(program, norm)
+    search = _Search(program, norm, deadline)
     starts = search.sample(np.random.default_rng(SEED))
     best = starts[0]
-    if not any(search.sizes.values()):
+    neurons = sum(search.sizes.values())
+    if not neurons or neurons * search.domain.size > LARGEST_LP:
         return best
     for start in starts[:STARTS]:
         for found in search.climb(start):
@@ -62,18 +69,18 @@ def ascend(program: Program, norm: Norm, *, deadline: float, stop: Callable[[], 
 class _Search:
     """Gradients of one network at many points or patterns."""
 
-    def __init__(self, program: Program, norm: Norm) -> None:
+    def __init__(self, program: Program, norm: Norm, deadline: float) -> None:
         self.program = program
         self.norm = norm
-        self.regions = Regions(program)
+        self.deadline = deadline
+        self.regions = Regions(program, deadline=deadline)
         self.input, self.domain = program.network_input()
         self.sizes = {value: program.ops[value].size for value in program.find(Conditional)}
         self.outputs = program.ops[program.result].size
 
     def sample(self, random: np.random.Generator) -> list[Found]:
         """Return sampled points, best first: half of them uniform, half on the boundary of the box."""
-        widest = sum(op.size for op in self.program.ops)
-        count = int(np.clip(BLOCK_NUMBERS // (widest * self.outputs), 8, SAMPLES))
+        count = min(self._rows_at_a_time(), SAMPLES)
         share = random.random((count, self.domain.size))
         share[: count // 2] = np.round(share[: count // 2]) * (1 - 2e-6) + 1e-6
         points = self.domain.clip(self.domain.lower + share * (self.domain.upper - self.domain.lower))
@@ -81,6 +88,10 @@ class _Search:
         norms = self._norms(values, count)
         order = np.argsort(-norms, kind="stable")
         return [Found(points[k], float(norms[k])) for k in order]
+
+    def _rows_at_a_time(self) -> int:
+        """Return how many points or patterns are evaluated together."""
+        return max(8, BLOCK_NUMBERS // sum(op.size for op in self.program.ops))
 
     def _norms(self, values: list[Floats], count: int) -> Floats:
         """Return the dual norm of the gradient for each row of the values' bits, the largest over the outputs."""
@@ -112,19 +123,32 @@ class _Search:
                 if improved:
                     break
 
-    def _bits_at(self, x: Floats) -> dict[int, NDArray[np.bool_]]:
+    def _bits_at(self, x: Floats) -> Pattern:
         values = evaluate(self.program, {self.input: x[None, :]})
         return {value: values[value][0] > 0 for value in self.sizes}
 
-    def _flips(self, bits: Bits, current: float) -> list[tuple[dict[int, NDArray[np.bool_]], float]]:
-        """Return the patterns one flip away whose gradient is larger than `current`, the largest first."""
+    def _flips(self, bits: Pattern, current: float) -> Iterator[tuple[Pattern, float]]:
+        """Yield the patterns one flip away whose gradient is larger than `current`, the largest first."""
         places = [(value, entry) for value, size in self.sizes.items() for entry in range(size)]
-        choices = {value: np.repeat(bits[value][None, :], len(places), axis=0) for value in self.sizes}
-        for row, (value, entry) in enumerate(places):
-            choices[value][row, entry] ^= True
-        reals = {value: array.astype(np.float64) for value, array in choices.items()}
-        reals[self.input] = np.zeros((len(places), self.domain.size))
-        norms = self._norms(evaluate(self.program, reals), len(places))
+        norms = np.zeros(len(places))
+        step = self._rows_at_a_time()
+        for first in range(0, len(places), step):
+            if monotonic() > self.deadline:
+                return
+            block = places[first : first + step]
+            norms[first : first + step] = self._norms(self._flipped(bits, block), len(block))
         better = np.flatnonzero(norms > current * (1 + 1e-12))
-        order = better[np.argsort(-norms[better], kind="stable")]
-        return [({value: array[k] for value, array in choices.items()}, float(norms[k])) for k in order]
+        for place in better[np.argsort(-norms[better], kind="stable")].tolist():
+            value, entry = places[place]
+            flipped = {**bits, value: bits[value].copy()}
+            flipped[value][entry] ^= True
+            yield flipped, float(norms[place])
+
+    def _flipped(self, bits: Pattern, places: list[tuple[int, int]]) -> list[Floats]:
+        """Return values of which the bits are those of a pattern, in row ``k`` with the entry ``places[k]`` flipped."""
+        values = [np.zeros((1, 0)) for _ in self.program.ops]
+        for value in self.sizes:
+            values[value] = np.repeat(bits[value][None, :].astype(np.float64), len(places), axis=0)
+        for row, (value, entry) in enumerate(places):
+            values[value][row, entry] = 1.0 - values[value][row, entry]
+        return values

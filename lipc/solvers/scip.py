@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
+from time import monotonic
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lipc.errors import SolverError
+from lipc.errors import SolverError, SolverFailedError
 from lipc.formats.mps import mps_chunks
 from lipc.ir import Floats, Sense
 from lipc.mip import MixedIntegerProgram, absorb_tiny_coefficients, scale
@@ -40,6 +41,7 @@ class Scip(Solver):
 
     def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
         """Solve a program, handed over as an MPS file, all of it scaled to magnitudes near 1."""
+        started = monotonic()
         scip = _import()
         model = scip.Model()
         model.hideOutput()
@@ -50,6 +52,8 @@ class Scip(Solver):
             model.readProblem(str(path))
         session = _Session(scip, model, program, task)
         session.configure()
+        if np.isfinite(task.time_limit):
+            model.setParam("limits/time", max(task.time_limit - (monotonic() - started), 0.0))
         session.run(on_progress)
         return session.outcome()
 
@@ -89,8 +93,6 @@ class _Session:
             "lp/threads": max(1, task.threads),
             "randomization/randomseedshift": task.seed,
         }
-        if np.isfinite(task.time_limit):
-            parameters["limits/time"] = max(task.time_limit, 0.0)
         model.setParams(parameters)
         accepted = task.start is not None and self._add_start(task.start)
         if task.cutoff is not None and not accepted:
@@ -127,7 +129,7 @@ class _Session:
                     raise SecondInterruptError from None
                 self.interrupted = True
         if self.failure is not None:
-            raise SolverError(f"SCIP failed: {self.failure}") from self.failure
+            raise SolverFailedError(f"SCIP failed: {self.failure}") from self.failure
 
     def _optimize(self) -> None:
         try:
