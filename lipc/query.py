@@ -17,6 +17,9 @@ from lipc.ir import Builder, Floats, Input, Lipschitz, Norm, Objective, Origin, 
 
 Goal = Literal["lipschitz", "max", "min"]
 
+LARGEST_BOUND = 1e100
+"""Of a domain. Far beyond any use; larger ones overflow in the products of bounds and weights."""
+
 
 @dataclass(frozen=True)
 class Functional:
@@ -148,7 +151,8 @@ def ball(center: ArrayLike, radius: float, clip: tuple[float, float] | None = No
     middle = np.asarray(center, np.float64).reshape(-1)
     if not radius >= 0:
         raise QueryError(f"the radius is {radius}", hint="it must be a number that is not negative")
-    low, high = middle - radius, middle + radius
+    with np.errstate(over="ignore", invalid="ignore"):  # a bound that is not finite is refused with the question
+        low, high = middle - radius, middle + radius
     if clip is not None:
         low, high = np.maximum(low, clip[0]), np.minimum(high, clip[1])
     return Polytope.box(low, high)
@@ -225,6 +229,11 @@ class Query:
         if not (np.isfinite(domain.lower).all() and np.isfinite(domain.upper).all()):
             raise QueryError(
                 "the domain has an infinite or undefined bound", hint="every input needs two finite bounds"
+            )
+        largest = max(np.abs(domain.lower).max(initial=0.0), np.abs(domain.upper).max(initial=0.0))
+        if largest > LARGEST_BOUND:
+            raise QueryError(
+                f"the domain reaches as far as {largest:g}", hint=f"bounds may be as large as {LARGEST_BOUND:g}"
             )
         crossed = np.flatnonzero(domain.lower > domain.upper)
         if len(crossed):

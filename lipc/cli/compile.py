@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,24 +31,19 @@ def command(
     """
     from lipc.compiler import compile as compile_model
     from lipc.errors import OutputError
-    from lipc.formats.output import Format, format_of, write_atomically, write_model
-    from lipc.formats.sidecar import sidecar, sidecar_text
+    from lipc.formats.output import Format, check_destination, is_stdout, write_model
 
-    to_file = destination != "-" and not Path(destination).exists()
-    if to_file:
-        format_of(destination)  # before the work: a wrong ending costs nothing
-    if format_name is not None and destination != "-":
+    check_destination(destination, map_file)  # before the work: a mistake costs nothing
+    if format_name is not None and not is_stdout(destination):
         raise OutputError("--format is for standard output", hint="the ending of -o says the format")
     query = query_from(**question)
     compiled = compile_model(model, query, mode=mode, method=bounds, drop_softmax=drop_softmax)
     note_default_domain(query)
-    facts = compiled.facts()
     write_model(
         compiled.mip,
         destination,
         header=compiled.header(),
         format=Format(format_name) if format_name else None,
-        facts=facts if map_file is None else None,
+        facts=compiled.facts(),
+        map_file=map_file,
     )
-    if map_file is not None:
-        write_atomically(map_file, [sidecar_text(sidecar(compiled.mip, facts=facts))])

@@ -1,96 +1,31 @@
-"""The entry point: which command is meant, and how errors leave."""
+"""The entry point. It imports next to nothing, so that Ctrl-C while the rest is imported is one line, too."""
 
 from __future__ import annotations
 
-import importlib
 import signal
 import sys
 from collections.abc import Sequence
 
-import click
-
-from lipc import __version__
-from lipc.errors import InternalError, LipcError
-
-COMMANDS = {"compile": "lipc.cli.compile", "solve": "lipc.cli.solve"}
-DEFAULT_COMMAND = "compile"
-OWN_OPTIONS = ("--help", "--version", "-h")
-
-USER_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
-
-
-HELP = """Compile a neural network and a question about it into a mixed-integer program.
-
-\b
-lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
-lipc solve MODEL          solve it with SCIP and certify the answer
-"""
-
-
-class LazyGroup(click.Group):
-    """Loads a command when it is called; what names no command is the model to compile."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the commands in the order of their help."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Return a command, imported now."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
-        return command
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default command in front where none is named."""
-        if args and args[0] not in COMMANDS and args[0] not in OWN_OPTIONS:
-            args = [DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(
-    cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    help=HELP,
-    subcommand_metavar="MODEL | COMMAND MODEL ...",
-    epilog="Exit codes: 0 an answer, or a valid pair; 2 a mistake in the call or the model; 130 interrupted.",
-)
-@click.version_option(__version__, message="lipc %(version)s")
-def cli() -> None:
-    """Let click find the command."""
+from lipc.cli.streams import INTERRUPTED, fail, fill_closed_descriptors
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors are one line on stderr."""
     try:
-        cli.main(args=None if args is None else list(args), prog_name="lipc", standalone_mode=False)
-    except LipcError as error:
-        return _fail(str(error), USER_ERROR)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return USER_ERROR
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "lipc"
-        return _fail(f"{error.format_message().rstrip('.')}; see '{command} --help'", USER_ERROR)
-    except click.ClickException as error:
-        return _fail(error.format_message(), USER_ERROR)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", INTERRUPTED)
-    except MemoryError:
-        return _fail("out of memory; try --bounds interval, or a smaller network", USER_ERROR)
-    except InternalError as error:
-        return _fail(f"internal error: {error}; please report this with the model", INTERNAL_ERROR)
-    return 0
+        from lipc.cli.group import call
 
-
-def _fail(message: str, code: int) -> int:
-    text = " ".join(message.split())
-    click.echo(f"lipc: {text}" if code == INTERRUPTED else f"lipc: error: {text}", err=True)
-    return code
+        return call(args)
+    except KeyboardInterrupt:
+        return fail("interrupted", INTERRUPTED)
 
 
 def run() -> None:
     """Run as a script. A polite kill unwinds the stack, so that temporary files go."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    sys.exit(main())
+    try:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        fill_closed_descriptors()
+        code = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the answer is out; only the interpreter is left to end
+    except KeyboardInterrupt:
+        code = fail("interrupted", INTERRUPTED)
+    sys.exit(code)

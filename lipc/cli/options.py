@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lipc.cli.streams import say
 from lipc.errors import QueryError
 
 if TYPE_CHECKING:
@@ -96,7 +99,7 @@ def query_from(
 def note_default_domain(query: Query) -> None:
     """Say on stderr that nobody named a domain; once the model has been read, so that an error stands alone."""
     if query.domain is None:
-        click.echo("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)", err=True)
+        say("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)")
 
 
 def _domain(
@@ -134,16 +137,35 @@ def read_numbers(text: str, option: str) -> Floats:
         return np.array([float(text)])
     except ValueError:
         pass
+    if "\0" in text:
+        raise QueryError("cannot be read: no path holds a NUL character", where=f"{option} {text!r}")
     path = Path(text)
     try:
-        if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False), np.float64).reshape(-1)
-        content = path.read_text(encoding="utf-8").replace(",", " ").replace(";", " ").split()
-        numbers = np.array([float(word) for word in content])
+        numbers = _npy_numbers(path) if path.suffix == ".npy" else _text_numbers(path)
     except OSError as error:
         raise QueryError(f"cannot be read: {error.strerror or error}", where=f"{option} {text}") from None
-    except (ValueError, EOFError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, MemoryError, SyntaxError, TokenError) as error:
+        # NumPy evaluates the header of a .npy file: a broken one fails in many ways.
         raise QueryError(f"holds something else than numbers: {error}", where=f"{option} {text}") from None
     if not numbers.size:
         raise QueryError("holds no number", where=f"{option} {text}")
     return numbers
+
+
+def _text_numbers(path: Path) -> Floats:
+    import numpy as np
+
+    content = path.read_text(encoding="utf-8").replace(",", " ").replace(";", " ").split()
+    return np.array([float(word) for word in content])
+
+
+def _npy_numbers(path: Path) -> Floats:
+    import numpy as np
+
+    # Not `np.load`, which goes by the content: a zip archive would be opened as one, whatever its name.
+    with path.open("rb") as handle, warnings.catch_warnings(), np.errstate(over="ignore"):
+        warnings.simplefilter("ignore")  # of files that Python 2 wrote
+        entries = np.lib.format.read_array(handle, allow_pickle=False)
+        if entries.dtype.kind not in "buif":
+            raise ValueError(f"its entries are of type {entries.dtype}")
+        return entries.astype(np.float64).reshape(-1)

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import click
 
 from lipc.cli.options import note_default_domain, query_from, question_options
+from lipc.cli.streams import put
 
-NOT_NEGATIVE = click.FloatRange(min=0)
+
+class Finite(click.FloatRange):
+    """A finite number that is not negative: click lets NaN through, which is below no minimum."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+NOT_NEGATIVE = Finite(min=0)
+SECONDS = Finite(min=0, max=1e20)
+THREADS = click.IntRange(1, 64)
+SEED = click.IntRange(0, 2**31 - 1)
+"""What SCIP takes; it answers anything else with lines of its own on stderr."""
 
 
 @click.command("solve", short_help="Solve a question and certify the answer.")
 @question_options
-@click.option("--time-limit", type=NOT_NEGATIVE, metavar="S", help="Stop after S seconds with a valid pair.")
+@click.option("--time-limit", type=SECONDS, metavar="S", help="Stop after S seconds with a valid pair.")
 @click.option(
     "--gap", type=NOT_NEGATIVE, metavar="G", default=1e-6, show_default=True, help="The relative gap to close."
 )
-@click.option("--threads", type=click.IntRange(1), metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
-@click.option("--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="SCIP's random seed.")
+@click.option("--threads", type=THREADS, metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
+@click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="SCIP's random seed.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -50,6 +68,6 @@ def command(
     log = ProgressLog(quiet)
     result = solve(compiled, options=options, on_report=log.report)
     if as_json:
-        click.echo(result.to_json())
+        put(result.to_json())
     else:
         show_result(result)

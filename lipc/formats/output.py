@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import TextIO
 
 from lipc.errors import OutputError
 from lipc.formats.lp import lp_chunks
@@ -64,6 +65,35 @@ def sidecar_path(path: str | Path) -> Path:
     return Path(path).with_name(Path(path).name.removesuffix(found.ending if found else "") + ".map.json")
 
 
+def is_stdout(path: str | Path) -> bool:
+    """Whether a destination stands for standard output: ``-``, or a path like ``/dev/stdout``."""
+    return str(path) in _STDOUT_PATHS
+
+
+def check_destination(
+    destination: str | Path,
+    map_file: str | Path | None = None,
+    format: Format | None = None,  # noqa: A002 - as in `write_model`
+) -> None:
+    """Refuse what `write_model` would refuse because of the names alone; before the work, that is.
+
+    Raises
+    ------
+    OutputError
+        The ending says no format, or the sidecar would go to standard output or over the model.
+    """
+    _check_path(Path(destination))
+    if format is None and not is_stdout(destination) and not _is_special(Path(destination)):
+        format_of(destination)
+    if map_file is None:
+        return
+    _check_path(Path(map_file))
+    if is_stdout(map_file):
+        raise OutputError("the sidecar cannot go to standard output", where=str(map_file), hint="name a file")
+    if not is_stdout(destination) and os.path.realpath(destination) == os.path.realpath(map_file):
+        raise OutputError("the model and its sidecar cannot be one file", where=str(map_file), hint="name another one")
+
+
 def write_model(
     program: MixedIntegerProgram,
     destination: str | Path,
@@ -71,6 +101,7 @@ def write_model(
     header: Sequence[str] = (),
     format: Format | None = None,  # noqa: A002 - the word users of the command line know
     facts: Mapping[str, object] | None = None,
+    map_file: str | Path | None = None,
 ) -> tuple[Path, ...]:
     """Write a program to a file or, for ``-``, to standard output.
 
@@ -84,6 +115,8 @@ def write_model(
         By default what the ending says; MPS for standard output, pipes and devices without such an ending.
     facts
         If given, `sidecar` with these facts goes beside a file (but not beside a pipe); both appear or neither.
+    map_file
+        Where the sidecar goes instead, for a pipe too.
 
     Returns
     -------
@@ -95,17 +128,16 @@ def write_model(
     OutputError
         The destination cannot be written, or its ending says no format.
     """
-    if str(destination) in _STDOUT_PATHS:
-        write_stdout((format or Format.MPS).chunks(program, header))
-        return ()
+    check_destination(destination, map_file, format)
     path = Path(destination)
-    special = _is_special(path)
-    chosen = format or (_ending_of(path) or Format.MPS if special else format_of(path))
+    piped = is_stdout(path) or _is_special(path)
+    chosen = format or _ending_of(path) or Format.MPS
     files: list[tuple[Path, Iterable[bytes]]] = [(path, chosen.chunks(program, header))]
-    if facts is not None and not special:
-        files.append((sidecar_path(path), [sidecar_text(sidecar(program, facts=facts))]))
+    if map_file is not None or (facts is not None and not piped):
+        beside = sidecar_path(path) if map_file is None else Path(map_file)
+        files.append((beside, [sidecar_text(sidecar(program, facts=facts or {}))]))
     _write_all(files)
-    return tuple(path for path, _ in files)
+    return tuple(path for path, _ in files if not is_stdout(path))
 
 
 def write_atomically(path: str | Path, chunks: Iterable[bytes]) -> None:
@@ -134,6 +166,8 @@ def write_stdout(chunks: Iterable[bytes]) -> bool:
     OutputError
         Anything else that goes wrong, such as a full disk behind a redirection.
     """
+    if sys.stdout is None:
+        raise OutputError("cannot be written: it is closed", where="standard output")
     try:
         sys.stdout.flush()  # what was printed before comes first
         for chunk in chunks:
@@ -142,10 +176,10 @@ def write_stdout(chunks: Iterable[bytes]) -> bool:
                 rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        _discard_stdout()
+        discard(sys.stdout)
         return False
     except OSError as error:
-        _discard_stdout()
+        discard(sys.stdout)
         raise _failure("standard output", error) from error
     return True
 
@@ -165,26 +199,44 @@ def _ending_of(path: str | Path) -> Format | None:
 
 
 def _write_all(files: Sequence[tuple[Path, Iterable[bytes]]]) -> None:
-    """Write all temporary files before the first of them takes its place."""
+    """Write all files or none: pipes when the temporary files are complete, which take their places at last."""
     with contextlib.ExitStack() as stack:
-        staged = []
+        staged, streams = [], []
         for path, chunks in files:
+            if is_stdout(path) or _is_special(path):
+                streams.append((path, chunks))
+                continue
             with _failures(path):
-                if path.is_dir():
-                    raise OutputError("is a folder, not a file", where=str(path))
-                if _is_special(path):
-                    with path.open("wb", buffering=0) as handle:
-                        _write(handle.fileno(), chunks)
-                    continue
-                target = Path(os.path.realpath(path))
-                if not target.parent.is_dir():
-                    raise OutputError("cannot be written: there is no such folder", where=str(path))
-                if target.exists() and not os.access(target, os.W_OK):
-                    raise OutputError("cannot be written: Permission denied", where=str(path))
+                target = _checked_target(path)
                 staged.append((path, _stage(target, chunks, stack), target))
+        for path, chunks in streams:
+            if is_stdout(path):
+                write_stdout(chunks)
+                continue
+            with _failures(path), path.open("wb", buffering=0) as handle:
+                _write(handle.fileno(), chunks)
         for path, temporary, target in staged:
             with _failures(path):
                 temporary.replace(target)
+
+
+def _checked_target(path: Path) -> Path:
+    """Return the file that a path stands for, once it is plain that it can be replaced."""
+    _check_path(path)
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise OutputError("is a folder, not a file", where=str(path))
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise OutputError("cannot be written: there is no such folder", where=str(path))
+    if target.exists() and not os.access(target, os.W_OK):
+        raise OutputError("cannot be written: Permission denied", where=str(path))
+    return target
+
+
+def _check_path(path: Path) -> None:
+    if "\0" in str(path):
+        raise OutputError("cannot be written: no path holds a NUL character", where=repr(str(path)))
 
 
 def _stage(target: Path, chunks: Iterable[bytes], stack: contextlib.ExitStack) -> Path:
@@ -234,11 +286,11 @@ def _failure(where: str, error: OSError) -> OutputError:
     return OutputError(f"cannot be written: {error.strerror or error}", where=where)
 
 
-def _discard_stdout() -> None:
-    """Point standard output at nothing, or Python complains at exit about what is still in its buffer."""
+def discard(stream: TextIO) -> None:
+    """Point a broken stream at nothing, or Python complains at exit about what is still in its buffer."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         try:
-            os.dup2(null, sys.stdout.fileno())
+            os.dup2(null, stream.fileno())
         finally:
             os.close(null)

@@ -1,0 +1,93 @@
+"""The commands: which one is meant, and how errors leave."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from lipc import __version__
+from lipc.cli.streams import INTERNAL_ERROR, INTERRUPTED, USER_ERROR, fail, say
+from lipc.errors import InternalError, LipcError
+
+COMMANDS = {"compile": "lipc.cli.compile", "solve": "lipc.cli.solve"}
+DEFAULT_COMMAND = "compile"
+OWN_OPTIONS = ("--help", "--version", "-h")
+
+
+HELP = """Compile a neural network and a question about it into a mixed-integer program.
+
+\b
+lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
+lipc solve MODEL          solve it with SCIP and certify the answer
+"""
+
+
+class LazyGroup(click.Group):
+    """Loads a command when it is called; what names no command is the model to compile."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of their help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in front where none is named."""
+        if args and args[0] not in COMMANDS and args[0] not in OWN_OPTIONS:
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    help=HELP,
+    subcommand_metavar="MODEL | COMMAND MODEL ...",
+    epilog="Exit codes: 0 an answer, or a valid pair; 2 a mistake in the call or the model; 130 interrupted.",
+)
+@click.version_option(__version__, message="lipc %(version)s")
+def cli() -> None:
+    """Let click find the command."""
+
+
+def call(args: Sequence[str] | None) -> int:
+    """Run the command line and return its exit code; errors are one line on stderr."""
+    try:
+        cli.main(args=None if args is None else list(args), prog_name="lipc", standalone_mode=False)
+    except LipcError as error:
+        return fail(str(error), USER_ERROR)
+    except click.exceptions.NoArgsIsHelpError as error:
+        say(error.format_message())
+        return USER_ERROR
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "lipc"
+        return fail(f"{error.format_message().rstrip('.')}; see '{command} --help'", USER_ERROR)
+    except click.ClickException as error:
+        return fail(error.format_message(), USER_ERROR)
+    except (KeyboardInterrupt, click.Abort):
+        return fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        return _stream_error(error)
+    except MemoryError:
+        return fail("out of memory; try --bounds interval, or a smaller network", USER_ERROR)
+    except InternalError as error:
+        return fail(f"internal error: {error}; please report this with the model", INTERNAL_ERROR)
+    return 0
+
+
+def _stream_error(error: OSError) -> int:
+    """Report what click could not print: errors about files have become errors of our own by now."""
+    from lipc.formats.output import discard
+
+    discard(sys.stdout)
+    where = error.filename or "standard output: cannot be written"
+    return fail(f"{where}: {error.strerror or error}", USER_ERROR)
