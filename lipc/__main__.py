@@ -1,5 +1,11 @@
 """``python -m lipc``."""
 
-from lipc.cli.main import run
+import sys
+
+try:
+    from lipc.cli.main import run
+except KeyboardInterrupt:
+    print("lipc: interrupted", file=sys.stderr)
+    sys.exit(130)
 
 run()

@@ -153,6 +153,10 @@ NAN, INFINITY = float("nan"), float("inf")
         (box([0, NAN], 1), "infinite or undefined"),
         (ball([0.0, NAN], 1), "infinite or undefined"),
         (ball([0.0, 0.0], INFINITY), "infinite or undefined"),
+        (ball([INFINITY, 0.0], INFINITY), "infinite or undefined"),
+        (ball([1e308, -1e308], 1.7e308), "infinite or undefined"),
+        (box(-1e308, 1e308), r"as far as 1e\+308"),
+        (box(0, [1, 1.1e100]), r"as far as 1.1e\+100"),
         (Polytope.space(2), "infinite or undefined"),
     ],
 )

@@ -65,6 +65,20 @@ def test_standard_output_is_the_file(lipc: Call, process: Call, small: str, tmp_
     assert process(small, *BOX, "-o", "/proc/self/fd/1") == (0, mps, "")
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
+def test_standard_output_by_other_names(process: Call, small: str, tmp_path: Path, name: str) -> None:
+    for ending in ("mps", "lp"):
+        content = process(small, *BOX, "--format", ending).out
+        call = command(small, *BOX, "-o", name, "--format", ending)
+        assert process(small, *BOX, "-o", name, "--format", ending) == (0, content, "")
+        path = tmp_path / f"redirected.{ending}"
+        with path.open("w") as file:
+            file.write("before\n")
+            file.flush()
+            subprocess.run(call, stdout=file, check=True)
+        assert path.read_text() == "before\n" + content
+
+
 def test_map_says_where_the_sidecar_goes(lipc: Call, small: str, tmp_path: Path) -> None:
     lipc(small, *BOX, "-o", tmp_path / "model.mps")
     beside = (tmp_path / "model.map.json").read_text()

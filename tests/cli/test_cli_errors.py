@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def folder(models: Path, tmp_path: Path) -> Path:
         "empty.npy": b"",
         "cut.npy": b"\x93NUMPY\x01\x00",
         "zip.npy": b"PK\x03\x04 not a zip",
+        "header.npy": b"\x93NUMPY\x01\x00\x10\x00{'descr': ((('<f\n",
         "existing.mps": b"precious",
         "existing.txt": b"precious",
         "a-file": b"precious",
@@ -42,7 +44,12 @@ def folder(models: Path, tmp_path: Path) -> Path:
         (tmp_path / name).write_bytes(content)
     np.save(tmp_path / "complex.npy", np.array([0.5 + 1j, 0.5]))
     np.save(tmp_path / "texts.npy", np.array(["a", "b"]))
+    np.save(tmp_path / "object.npy", np.array([0.5, None]), allow_pickle=True)
+    np.save(tmp_path / "none.npy", np.zeros(0))
     np.save(tmp_path / "two.npy", np.array([0.5, 0.5]))
+    (tmp_path / "half.npy").write_bytes((tmp_path / "two.npy").read_bytes()[:-9])
+    np.savez(tmp_path / "archive.npz", np.array([0.5, 0.5]))
+    (tmp_path / "archive.npz").rename(tmp_path / "archive.npy")
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub.mps").mkdir()
     return tmp_path
@@ -84,6 +91,9 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["solve", MODEL, "--json", "--time-limit", "-1", *BOX], "-1"),
     (["solve", MODEL, "--json", "--time-limit", "soon", *BOX], "soon"),
     (["solve", MODEL, "--json", "--time-limit", "nan", *BOX], "nan"),
+    (["solve", MODEL, "--json", "--time-limit", "inf", *BOX], "inf"),
+    (["solve", MODEL, "--json", "--time-limit", "1e300", *BOX], "1e+300"),
+    (["solve", MODEL, "--json", "--gap", "inf", *BOX], "inf"),
     (["solve", MODEL, "--json", "--gap", "-1", *BOX], "-1"),
     (["solve", MODEL, "--json", "--gap", "nan", *BOX], "nan"),
     (["solve", MODEL, "--json", "--threads", "0", *BOX], "0"),
@@ -122,6 +132,17 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([MODEL, "--center", "{zip.npy}", "--radius", "1"], "zip.npy"),
     ([MODEL, "--center", "{texts.npy}", "--radius", "1"], "texts.npy"),
     ([MODEL, "--center", "{complex.npy}", "--radius", "1"], "complex.npy"),
+    ([MODEL, "--center", "{cut.npy}", "--radius", "1"], "cut.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{zip.npy}", "--radius", "1"], "zip.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{archive.npy}", "--radius", "1"], "archive.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{object.npy}", "--radius", "1"], "object.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{complex.npy}", "--radius", "1"], "complex.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{half.npy}", "--radius", "1"], "half.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{header.npy}", "--radius", "1"], "header.npy: holds something else than numbers"),
+    ([MODEL, "--center", "{none.npy}", "--radius", "1"], "holds no number"),
+    ([MODEL, "--center", "1e308", "--radius", "1.7e308"], "infinite"),
+    ([MODEL, "--center", "0", "--radius", "1e101"], "1e+101"),
+    ([MODEL, "--box", "-1e308", "1e308"], "1e+308"),
     ([MODEL, "--center", LONG, "--radius", "1"], "name too long"),
     ([MODEL, "--center", "a\0b", "--radius", "1"], ""),
     ([MODEL, "--center", "", "--radius", "1"], "--center"),
@@ -152,6 +173,14 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{sub}"], "folder"),
     ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{existing.mps}"], "existing.mps"),
     ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "/dev/full"], "No space left"),
+    ([MODEL, *BOX, "-o", "/dev/full", "--map", "{existing.txt}"], "No space left"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{sub}/../existing.mps"], "one file"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "-"], "standard output"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "/dev/stdout"], "standard output"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "{sub}/" + LONG], "name too long"),
+    ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "a\0b"], "NUL"),
+    ([MODEL, *BOX, "--map", "{nowhere}/map.json"], "no such folder"),
+    ([MODEL, *BOX, "--map", "-"], "standard output"),
     (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "cut.onnx"),
     ([MODEL, "--box", "1", "0", "-o", "{existing.mps}"], "empty"),
 ]
@@ -237,9 +266,51 @@ def test_a_full_disk_behind_standard_output(small: str, args: list[str]) -> None
 def test_a_closed_standard_output(small: str, args: list[str]) -> None:
     line = ["bash", "-c", 'exec "$@" >&-', "bash", *command(*[arg.replace("{model}", small) for arg in args])]
     done = subprocess.run(line, stderr=subprocess.PIPE, text=True, check=False)
-    assert "Traceback" not in done.stderr
-    assert done.returncode in (0, 2)
-    assert done.stderr.count("\n") <= 1
+    assert done.returncode == 2
+    assert done.stderr.startswith(PREFIX + "standard output: cannot be written")
+    assert done.stderr.count("\n") == 1
+
+
+def test_closed_streams_are_no_files(small: str, tmp_path: Path) -> None:
+    """Without care, the model would be descriptor 1 or 2, and get what libraries print."""
+    path = tmp_path / "model.mps"
+    line = ["bash", "-c", 'exec "$@" <&- >&- 2>&-', "bash", *command(small, *BOX, "-o", path)]
+    assert subprocess.run(line, check=False).returncode == 0
+    assert path.read_text().endswith("ENDATA\n")
+
+
+@pytest.mark.parametrize("target", ["/dev/full", "&-"])
+def test_a_log_that_cannot_be_written_costs_no_answer(small: str, target: str) -> None:
+    line = ["bash", "-c", f'exec "$@" 2>{target}', "bash", *command("solve", small, "--json")]
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+
+
+IMPORT_INTERRUPTED = """
+import sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from lipc.cli.main import run
+sys.argv[1:] = ["missing.onnx"]
+run()
+"""
+
+
+@pytest.mark.parametrize("module", ["click", "lipc.cli.group", "lipc.cli.compile", "numpy", "lipc.compiler"])
+def test_ctrl_c_while_importing(module: str) -> None:
+    script = IMPORT_INTERRUPTED.replace("sys.argv[1]", repr(module))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.removeprefix("\n")) == (130, "", "lipc: interrupted\n")
+
+
+@pytest.mark.parametrize("module", ["lipc.cli.main", "lipc.cli.streams"])
+def test_ctrl_c_before_the_entry_point(module: str) -> None:
+    script = IMPORT_INTERRUPTED.split("from lipc")[0].replace("sys.argv[1]", repr(module)) + "import lipc.__main__\n"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "lipc: interrupted\n")
 
 
 @pytest.mark.parametrize("args", FULL, ids=label)

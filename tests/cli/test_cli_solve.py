@@ -37,6 +37,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "lower_kind": str,
     "upper_kind": str,
     "certified": bool,
+    "note": str,
     "witness.x": list,
     "witness.gradient": list,
     "witness.value": NUMBER,

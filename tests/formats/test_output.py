@@ -174,6 +174,22 @@ def test_model_and_sidecar_appear_together(tmp_path):
     assert [p.name for p in other.iterdir()] == ["n.map.json"]
 
 
+def test_the_sidecar_goes_elsewhere_and_both_appear_or_neither(tmp_path):
+    path, other = tmp_path / "model.mps", tmp_path / "names.json"
+    assert write_model(random_program(1), path, facts={"source": "a"}, map_file=other) == (path, other)
+    assert read_sidecar(other).facts == {"source": "a"}
+    assert write_model(random_program(1), os.devnull, map_file=other) == (Path(os.devnull), other)
+    assert read_sidecar(other).facts == {}
+    before = {each: each.read_bytes() for each in tmp_path.iterdir()}
+    link = tmp_path / "sub"
+    link.symlink_to(tmp_path)
+    for wrong in (tmp_path, tmp_path / "none" / "map.json", path, link / "model.mps", "-", "n" * 300, "a\0b"):
+        with pytest.raises(OutputError):
+            write_model(random_program(2), path, facts={}, map_file=wrong)
+    link.unlink()
+    assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before
+
+
 def test_an_unknown_ending_or_a_bad_program_writes_nothing(tmp_path):
     with pytest.raises(OutputError):
         write_model(random_program(1), tmp_path / "model.txt", facts={})
