@@ -85,7 +85,9 @@ class Regions:
         # A row without a gradient holds everywhere or nowhere; the exact check of the point decides.
         slanted = scale > 0
         wrong = np.flatnonzero(~slanted & (offsets < 0))
-        for row in wrong.tolist() if prove else []:
+        if len(wrong) and not prove:
+            return Region(None)
+        for row in wrong.tolist():
             # Where the constant is wrong by rounding alone nothing is proven, and the other rows decide.
             proof = self._prove(bits, places, [(row, Fraction(1))])
             if proof is not None:

@@ -194,7 +194,7 @@ def test_what_a_linear_program_claims_is_not_believed(kind: str, monkeypatch: py
     # come close to a proof.
     rng = np.random.default_rng(0)
 
-    def lie(program: LinearProgram) -> LinearSolution:
+    def lie(program: LinearProgram, _: float) -> LinearSolution:
         multipliers = rng.integers(0, 2, len(program.matrix)) * rng.choice([1.0, 2.0], len(program.matrix))
         return LinearSolution(-1.0, np.zeros(len(program.cost)), multipliers)
 
