@@ -12,21 +12,18 @@ from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lipc.certify import Certifier, Conflict, Regions, Witness
+from lipc.certify import Certifier, Regions, Witness
 from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
+from lipc.correspondence import Correspondence
 from lipc.errors import SolverFailedError
-from lipc.ir import Conditional, Floats, Norm, Objective, Sense, evaluate
-from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, columns_of, exclude
+from lipc.ir import Floats, Norm, Objective, Sense, evaluate
+from lipc.mip import MixedIntegerProgram, NoGood, exclude
 from lipc.passes.jacobian import Mode
 from lipc.query import Query
 from lipc.result import Result, Size
 from lipc.search.ascent import ascend
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
-
-FREE = 2
-"""Codes of bits from here on are columns; 0 and 1 are decided bits."""
 
 SOLVER_TOLERANCE = 1e-6
 """A solver's bound this far, relatively, below a certified value is refuted; nearer, it is within its tolerances."""
@@ -144,11 +141,10 @@ class _Run:
         self.objective: Objective = objective
         self.sign = 1.0 if objective.sense is Sense.MAXIMIZE else -1.0
         self.certifier = Certifier(compiled.asked)
-        self.codes = self._codes()
-        relevant = {value: self.codes[value] >= FREE for value in compiled.asked.find(Conditional)}
+        self.correspondence = Correspondence(compiled)
         # Proofs may take a little longer than the run: what the solver found last is worth it.
         deadline = started + options.time_limit + PROOF_SECONDS
-        self.regions = Regions(compiled.asked, relevant, deadline=deadline)
+        self.regions = Regions(compiled.asked, self.correspondence.relevant, deadline=deadline)
         self.mip = compiled.mip
         self.best: Witness | None = None
         self.rigorous = self.sign * compiled.bound
@@ -245,7 +241,7 @@ class _Run:
             return Ending.TIME_LIMIT
         task = Task(
             self.mip,
-            start=self._start_columns(),
+            start=None if self.best is None else self.correspondence.columns_at(self.best.x),
             cutoff=None if self.best is None else self.best.value,
             time_limit=remaining,
             gap=self.options.gap,
@@ -287,25 +283,13 @@ class _Run:
         scale = max(abs(self.bound), abs(self.lower), NEARLY_ZERO * self.magnitude)
         return (self.bound - self.lower) / scale if 0 < scale < np.inf else 0.0 if scale == 0 else np.inf
 
-    def _start_columns(self) -> Floats | None:
-        """Return the columns of the mixed-integer program at the best witness."""
-        if self.best is None:
-            return None
-        values = evaluate(self.compiled.asked, {self.regions.input: self.best.x[None, :]})
-        choices = {value: values[value][0] for value in (self.regions.input, *self.regions.conditionals)}
-        extended = self.compiled.lowered.extend(self.compiled.reduced.extend(choices))
-        if any(np.isnan(array).any() for array in extended.values()):
-            return None
-        program = self.compiled.program
-        return columns_of(self.compiled.mip, program, evaluate(program, extended))
-
     def _examine(self, outcome: Outcome) -> list[NoGood]:
         """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""
         cuts: list[NoGood] = []
         for columns in outcome.solutions:
             if not np.isfinite(columns).all():
                 continue
-            choices = self.compiled.recover(choices_of(self.compiled.mip, columns))
+            choices = self.correspondence.choices(columns)
             if self.objective.lipschitz is None:
                 self._try_witness(choices[self.regions.input])
                 continue
@@ -319,52 +303,15 @@ class _Run:
 
     def _examine_pattern(self, choices: dict[int, Floats]) -> NoGood | None:
         """Look for an interior point of one pattern; return the cut that excludes it from the next round."""
-        x = self.regions.domain.clip(choices[self.regions.input])
-        at_x = evaluate(self.compiled.asked, {self.regions.input: x[None, :]})
-        bits = {
-            value: np.where(np.isnan(choices[value]), at_x[value][0], choices[value]) > 0.5
-            for value in self.regions.conditionals
-        }
+        bits = self.correspondence.bits(choices)
         region = self.regions.widest(bits, prove=True)
         if region.conflict is not None:
-            return self._conflict_cut(region.conflict)
+            return self.correspondence.conflict_cut(region.conflict)
         if region.point is not None:
             self._try_witness(region.point)
         # Whether or not a point of this very pattern was certified: what is excluded stays in the upper bound.
         self.excluded = max(self.excluded, self.regions.norm_bound(bits, self.norm))
-        return self._pattern_cut(choices)
-
-    def _codes(self) -> dict[int, Floats]:
-        """Return what became of each bit of the network: `FREE` + its column, 0 or 1 if decided, NaN if irrelevant."""
-        columns: dict[int, Floats] = {}
-        for block in self.compiled.mip.columns:
-            if block.role in (Role.BIT, Role.INPUT):
-                columns[block.value] = np.arange(block.start, block.start + len(block.entries), dtype=np.float64) + FREE
-        return self.compiled.recover(columns)
-
-    def _conflict_cut(self, conflict: Conflict) -> NoGood | None:
-        columns: list[NDArray[np.int64]] = []
-        ones: list[NDArray[np.bool_]] = []
-        for value, (entries, bits) in conflict.bits.items():
-            codes = self.codes[value][entries]
-            if np.isnan(codes).any():
-                return None
-            free = codes >= FREE
-            if (codes[~free] != bits[~free]).any():
-                return None
-            columns.append(codes[free].astype(np.int64) - FREE)
-            ones.append(bits[free])
-        return NoGood(np.concatenate(columns), np.concatenate(ones))
-
-    def _pattern_cut(self, choices: dict[int, Floats]) -> NoGood:
-        """Return the cut that excludes exactly the bits of a solution."""
-        columns: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-        ones: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
-        for value in self.regions.conditionals:
-            free = self.codes[value] >= FREE
-            columns.append(self.codes[value][free].astype(np.int64) - FREE)
-            ones.append(choices[value][free] > 0.5)
-        return NoGood(np.concatenate(columns), np.concatenate(ones))
+        return self.correspondence.pattern_cut(choices)
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.bound is not None:

@@ -166,7 +166,8 @@ class _Session:
         ]
         bound = self._in_own_sense(self.model.getDualbound())
         if ending is Ending.INFEASIBLE:
-            bound = self.sign * np.inf
+            # Nothing is left, or nothing better than what is known.
+            bound = self.sign * np.inf if self.task.cutoff is None else self.task.cutoff
         elif bound is None:
             bound = -self.sign * np.inf
         return Outcome(ending, bound, tuple(solutions), self.model.getNTotalNodes())
