@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from lipc.cli.streams import INTERRUPTED, fail, fill_closed_descriptors
@@ -28,4 +30,7 @@ def run() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the answer is out; only the interpreter is left to end
     except KeyboardInterrupt:
         code = fail("interrupted", INTERRUPTED)
+    if threading.active_count() > 1:
+        # A solver that was given up on still runs in C: the interpreter must not be taken down around it.
+        os._exit(code)
     sys.exit(code)
