@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 import numpy as np
 
-from lipc.errors import ModelError
+from lipc.errors import ModelError, QueryError
 from lipc.frontends.network import Network
 from lipc.ir import Choices, Conditional, Floats, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
@@ -154,7 +154,14 @@ def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
             if Path(model).is_dir():
                 raise ModelError("is a folder, not a model", where=str(model))
         return read_onnx(model, drop_softmax=drop_softmax)
+    if not hasattr(model, "graph"):
+        raise ModelError(f"a {type(model).__name__} is no model", hint="a path, a Network or an onnx.ModelProto")
     return import_onnx(model, drop_softmax=drop_softmax)
+
+
+def _check_word(option: str, word: str, known: tuple[str, ...]) -> None:
+    if word not in known:
+        raise QueryError(f"unknown {option} {word!r}", hint=f"one of: {', '.join(known)}")
 
 
 def compile(  # noqa: A001 - the verb of a compiler
@@ -185,6 +192,8 @@ def compile(  # noqa: A001 - the verb of a compiler
     ModelError, QueryError
         If the model cannot be read, or the question does not fit it.
     """
+    _check_word("mode", mode, get_args(Mode))
+    _check_word("method", method, get_args(Method))
     query = query or Query()
     started = perf_counter()
     network = read_model(model, drop_softmax=drop_softmax)

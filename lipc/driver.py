@@ -16,9 +16,10 @@ import numpy as np
 from lipc.certify import Certifier, Regions, Witness
 from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
 from lipc.correspondence import Correspondence
-from lipc.errors import SolverFailedError
+from lipc.errors import QueryError, SolverFailedError
 from lipc.ir import Floats, Norm, Objective, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
+from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
 from lipc.query import Query
 from lipc.result import Result, Size
@@ -65,7 +66,7 @@ class Options:
     threads
         Of the solver.
     seed
-        Of the solver.
+        Of the solver, and of the moves away from kinks.
     """
 
     time_limit: float = float("inf")
@@ -73,12 +74,20 @@ class Options:
     threads: int = 1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):
+            raise QueryError(
+                "the options make no sense",
+                hint="time limit, gap and seed are not negative, there is at least one thread",
+            )
+
 
 def solve(
     model: Model | Compiled,
     query: Query | None = None,
     *,
     mode: Mode = "auto",
+    method: Method = "linear",
     options: Options | None = None,
     solver: Solver | None = None,
     on_report: Callable[[Report], None] = lambda _: None,
@@ -89,11 +98,13 @@ def solve(
     Parameters
     ----------
     model
-        As for `compile`, or what `compile` returned (then `query` and `mode` are not looked at).
+        As for `compile`, or what `compile` returned; that has its question already.
     query
         The question; default: the Lipschitz constant over the box [0, 1].
     mode
         How the Jacobian is written.
+    method
+        How values are bounded.
     options
         Limits and tolerances.
     solver
@@ -116,7 +127,9 @@ def solve(
 
         solver = Scip()
     if not isinstance(model, Compiled):
-        model = compile(model, query, mode=mode, drop_softmax=drop_softmax)
+        model = compile(model, query, mode=mode, method=method, drop_softmax=drop_softmax)
+    elif query is not None:
+        raise QueryError("the model is compiled already", hint="ask the question when compiling")
     return _Run(model, solver, options or Options(), on_report, started).result()
 
 
@@ -235,7 +248,7 @@ class _Run:
     def _round(self) -> Ending | None:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
         if self._is_closed():
-            return Ending.OPTIMAL if self.best is not None else Ending.UNPROVEN
+            return self._closed_ending()
         remaining = self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
             return Ending.TIME_LIMIT
@@ -262,11 +275,17 @@ class _Run:
         if self.best is None and outcome.ending is Ending.INFEASIBLE and self.excluded == -np.inf:
             return Ending.INFEASIBLE
         if self._is_closed():
-            return Ending.OPTIMAL if self.best is not None else Ending.UNPROVEN
+            return self._closed_ending()
         if not cuts or not self.trusted:
             return Ending.UNPROVEN
         self.mip = exclude(self.mip, cuts)
         return None
+
+    def _closed_ending(self) -> Ending:
+        """Return what a closed pair means: without a witness, that there is no gradient anywhere."""
+        if self.best is not None:
+            return Ending.OPTIMAL
+        return Ending.INFEASIBLE if self.excluded == -np.inf else Ending.UNPROVEN
 
     def _take_bound(self, bound: float) -> None:
         """Take a bound of the solver, of the program without the patterns that were cut off."""
@@ -333,7 +352,7 @@ class _Run:
             status=ending.value,
             lower=low,
             upper=high,
-            gap=self.gap,
+            gap=0.0 if ending is Ending.INFEASIBLE else self.gap,
             lower_kind=kinds[0],
             upper_kind=kinds[1],
             certified=self.best is not None and self._is_closed(),

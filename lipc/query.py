@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -125,18 +125,26 @@ def _product(tree: Any) -> tuple[int | None, float]:
     return int(parts[0].children[0]), factor
 
 
+def _numbers(given: ArrayLike, what: str) -> Floats:
+    try:
+        return np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise QueryError(f"the {what} are not numbers") from None
+
+
 def box(lower: ArrayLike, upper: ArrayLike) -> Polytope:
     """Return the domain ``lower <= x <= upper``; numbers or arrays of any shape.
 
     Raises
     ------
     QueryError
-        If the two do not have as many entries, and neither is one number.
+        If the two are not numbers, or not as many while neither is one number.
     """
+    low, high = _numbers(lower, "lower bounds"), _numbers(upper, "upper bounds")
     try:
-        low, high = np.broadcast_arrays(np.asarray(lower, np.float64), np.asarray(upper, np.float64))
+        low, high = np.broadcast_arrays(low, high)
     except ValueError:
-        raise QueryError(f"the box has {np.size(lower)} lower and {np.size(upper)} upper bounds") from None
+        raise QueryError(f"the box has {low.size} lower and {high.size} upper bounds") from None
     return Polytope.box(low.reshape(-1), high.reshape(-1))
 
 
@@ -187,7 +195,10 @@ class Query:
             return parse_functional(self.output)
         if self.output is None or isinstance(self.output, Functional):
             return self.output
-        return Functional({index(self.output): 1.0})
+        try:
+            return Functional({index(self.output): 1.0})
+        except TypeError:
+            raise QueryError(f"{self.output!r} names no output", hint="an index, a text or a Functional") from None
 
     def ask(self, network: Program) -> Program:
         """Return the network with this question as its objective.
@@ -198,6 +209,10 @@ class Query:
             If the domain does not fit the input or is empty, the output does not exist, or the goal is a range and
             several outputs are left to choose from.
         """
+        if self.goal not in get_args(Goal):
+            raise QueryError(f"unknown goal {self.goal!r}", hint=f"one of: {', '.join(get_args(Goal))}")
+        if not isinstance(self.norm, Norm):
+            raise QueryError(f"unknown norm {self.norm!r}", hint="one of: Norm.LINF, Norm.L1")
         (network_input,) = network.find(Input)
         builder = Builder(network.ops)
         old = network.ops[network_input]

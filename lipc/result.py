@@ -30,7 +30,8 @@ class Result:
     ----------
     status
         ``optimal``: the pair is as close as was asked; ``time_limit`` or ``interrupted``: a valid pair all the same;
-        ``infeasible``: the domain has no point at which the network has a gradient (it has no interior);
+        ``infeasible``: the domain has no point at which the network has a gradient (it has no interior), and both
+        sides are 0;
         ``unproven``: the solver ended, but what it says does not close the pair (numerical trouble).
     lower, upper
         For a Lipschitz constant or a maximum, `lower` is proven by the witness in exact arithmetic, for a minimum

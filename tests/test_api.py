@@ -195,7 +195,8 @@ ROOMS: dict[str, set[str]] = {
     "estimators": {"ir", "bounds", "passes", "mip", "formats"},
     "compiler": {"ir", "frontends", "bounds", "query", "passes", "mip", "formats"},
     "result": {"certify", "compiler", "ir"},
-    "driver": {"certify", "compiler", "ir", "mip", "passes", "query", "result", "search", "solvers"},
+    "correspondence": {"certify", "compiler", "ir", "mip"},
+    "driver": {"certify", "compiler", "correspondence", "ir", "mip", "passes", "query", "result", "search", "solvers"},
 }
 ROOMS["cli"] = {room for room in ROOMS if room}
 ROOMS["__main__"] = {"cli"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -22,6 +24,8 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 \b
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it with SCIP and certify the answer
+
+The options of the question stand in 'lipc solve --help'.
 """
 
 
@@ -40,8 +44,17 @@ class LazyGroup(click.Group):
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the default command in front where none is named."""
+        """Put the default command in front where none is named.
+
+        Raises
+        ------
+        click.UsageError
+            If what stands there is a misspelt command: nearly one, followed by something, and no file.
+        """
         if args and args[0] not in COMMANDS and args[0] not in OWN_OPTIONS:
+            close = difflib.get_close_matches(args[0], COMMANDS, 1)
+            if close and len(args) > 1 and not Path(args[0]).exists():
+                raise click.UsageError(f"no command '{args[0]}'; did you mean '{close[0]}'?", ctx)
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
@@ -52,7 +65,8 @@ class LazyGroup(click.Group):
     no_args_is_help=True,
     help=HELP,
     subcommand_metavar="MODEL | COMMAND MODEL ...",
-    epilog="Exit codes: 0 an answer, or a valid pair; 2 a mistake in the call or the model; 130 interrupted.",
+    epilog="Exit codes: 0 an answer, or a valid pair; 2 a mistake in the call or the model; 3 an error in lipc; "
+    "130 interrupted.",
 )
 @click.version_option(__version__, message="lipc %(version)s")
 def cli() -> None:

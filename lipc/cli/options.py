@@ -37,7 +37,8 @@ _OPTIONS = (
     click.option(
         "--output",
         metavar="EXPR",
-        help="A linear expression like 'y[0] - y[1]', or an index.  [default: all outputs, measured in l_inf]",
+        help="A linear expression like 'y[0] - y[1]', or an index; max and min need one of several.  "
+        "[default: all outputs, measured in l_inf]",
     ),
     click.option(
         "--objective",

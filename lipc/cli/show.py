@@ -76,7 +76,7 @@ def show_result(result: Result) -> None:
     with console.capture() as printed:
         console.print(Text(_headline(result), style="bold"))
         console.print(table)
-    put(printed.get().removesuffix("\n"))
+    put("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def _headline(result: Result) -> str:

@@ -85,7 +85,7 @@ def round_down(number: Fraction) -> float:
 
 def round_up(number: Fraction) -> float:
     """Return the smallest float at or above a rational number."""
-    return -round_down(-number)
+    return 0.0 - round_down(-number)
 
 
 @dataclass(eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from threading import Event, Thread
 from time import monotonic
 from typing import Any, ClassVar
@@ -46,10 +46,14 @@ class Scip(Solver):
         model = scip.Model()
         model.hideOutput()
         program = absorb_tiny_coefficients(scale(task.program, (1.0, 1.0)))
-        with TemporaryDirectory(prefix="lipc-") as folder:
-            path = Path(folder) / "model.mps"
-            path.write_bytes(b"".join(mps_chunks(program)))
-            model.readProblem(str(path))
+        try:
+            with TemporaryDirectory(prefix="lipc-") as folder:
+                path = Path(folder) / "model.mps"
+                path.write_bytes(b"".join(mps_chunks(program)))
+                model.readProblem(str(path))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise SolverError(f"the program cannot be handed to SCIP: {reason}", where=gettempdir()) from error
         session = _Session(scip, model, program, task)
         session.configure()
         if np.isfinite(task.time_limit):
