@@ -22,14 +22,15 @@ weights = [np.array([[1.0, 1.0], [1.0, -1.0], [0.0, 1.0], [0.0, -1.0]]), np.arra
 network = lipc.from_weights(weights)
 query = lipc.Query(lipc.box([-1, -1], [1, 1]), norm=Norm.LINF)
 
-# The whole street in one call.
+# All of it in one call.
 result = lipc.solve(network, query)
 print(f"Lipschitz constant {result.lower} (certified: {result.certified})")
 print(f"  attained at x = {result.witness.x}, where the gradient is {result.witness.gradient}")
 
-# The same, stage by stage: ask, transform, bound, lower, write.
+# The same, stage by stage: ask, bound, prune, differentiate, bound what is new, fuse, lower, write.
 asked = query.ask(network.program)
-trail = run_passes(asked, [Fuse(), Jacobian("reverse"), Bounds("linear"), PruneStable(), Fuse()])
+passes = [Bounds(), PruneStable(), Jacobian(), Bounds(only_new=True), PruneStable(), Fuse(), PruneStable()]
+trail = run_passes(asked, passes)
 for step in trail.steps:
     print(f"  after {step.name:13} {len(step.result.program.ops):2} operations")
 print(trail.program)

@@ -76,10 +76,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):
-            raise QueryError(
-                "the options make no sense",
-                hint="time limit, gap and seed are not negative, there is at least one thread",
-            )
+            raise QueryError("time limit, gap and seed may not be negative, and there is at least one thread")
 
 
 def solve(

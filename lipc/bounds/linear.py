@@ -123,7 +123,7 @@ class _Relaxation:
 
     def _column_count(self, term: Term) -> int:
         """Return more than how many products are added up in one entry of ``matrix' @ coefficients``."""
-        key = id(term.matrix)
+        key = id(term.matrix)  # the program keeps its matrices alive, so no other one can have the number
         if key not in self.column_counts:
             self.column_counts[key] = int(summands(transpose(term.matrix)).max(initial=0)) + 2
         return self.column_counts[key]

@@ -55,7 +55,7 @@ class Origin:
     name
         Short: an ONNX node's name or an identifier in a source file. Need not be unique.
     source
-        For messages: ``model.onnx: node 'Relu_3' (Relu)`` or ``net.lip:3:5``.
+        For messages: ``model.onnx: node 'Relu_3' (Relu)``.
     kept
         Shape ``(n,)``: which entries of that place the operation still stands for, after others were pruned;
         `None`: all, in order.
