@@ -17,7 +17,7 @@ from lipc.certify import Certifier, Regions, Witness
 from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
 from lipc.correspondence import Correspondence
 from lipc.errors import QueryError, SolverFailedError
-from lipc.ir import Floats, Norm, Objective, Sense, evaluate
+from lipc.ir import Floats, Norm, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
 from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
@@ -146,11 +146,9 @@ class _Run:
     ) -> None:
         self.compiled, self.solver, self.options = compiled, solver, options
         self.on_report, self.started = on_report, started
-        objective = compiled.asked.objective
-        assert objective is not None
-        self.objective: Objective = objective
-        self.sign = 1.0 if objective.sense is Sense.MAXIMIZE else -1.0
         self.certifier = Certifier(compiled.asked)
+        self.objective = self.certifier.objective
+        self.sign = 1.0 if self.objective.sense is Sense.MAXIMIZE else -1.0
         self.correspondence = Correspondence(compiled)
         # Proofs may take a little longer than the run: what the solver found last is worth it.
         deadline = started + options.time_limit + PROOF_SECONDS
@@ -188,6 +186,11 @@ class _Run:
         """The least upper bound known: our own, or the solver's, which is never below what a witness proves."""
         claimed = self.claimed if self.trusted else np.inf
         return max(min(self.rigorous, claimed), self.lower)
+
+    @property
+    def pair(self) -> tuple[float, float]:
+        """Lower and upper in the sense of the question."""
+        return (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
 
     def result(self) -> Result:
         """Run and return the result; the first interrupt ends the run, wherever it comes."""
@@ -335,11 +338,11 @@ class _Run:
         self._report("solve", progress.nodes)
 
     def _report(self, stage: str, nodes: int = 0) -> None:
-        low, high = (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
+        low, high = self.pair
         self.on_report(Report(stage, monotonic() - self.started, low, high, self.nodes + nodes))
 
     def _summary(self, ending: Ending) -> Result:
-        low, high = (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
+        low, high = self.pair
         witness_kind = "witness" if self.best is not None else "rigorous"
         bound_kind = "solver" if self.trusted and self.claimed < self.rigorous else "rigorous"
         kinds = (witness_kind, bound_kind) if self.sign > 0 else (bound_kind, witness_kind)

@@ -486,7 +486,7 @@ class Liar(Solver):
     def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
         self.tasks.append(task)
         outcome = self.answers[min(len(self.tasks), len(self.answers)) - 1](task)
-        on_progress(Progress(None, outcome.bound, outcome.nodes))
+        on_progress(Progress(outcome.bound, outcome.nodes))
         return outcome
 
 

@@ -65,7 +65,8 @@ def interval_bounds(program: Program) -> dict[int, Interval]:
 
 def _affine(op: Affine, bounds: Mapping[int, Interval]) -> Interval:
     lower, upper = op.bias, op.bias
-    lower_slack, upper_slack = np.zeros(op.size), np.zeros(op.size)
+    lower_slack: Floats = np.zeros(op.size)
+    upper_slack: Floats = np.zeros(op.size)
     for term in op.terms:
         split, box = SplitMatrix.of(term.matrix), bounds[term.operand]
         value, slack = split.lower(box.lower, box.upper)

@@ -130,7 +130,7 @@ def _matters(program: Program, bits: Bits, kinks: Bits) -> list[NDArray[np.bool_
 
     Neurons that are off at the point stay off near it and pass nothing; those at a kink count as on, in `bits`.
     """
-    matters = [np.zeros(op.size, bool) for op in program.ops]
+    matters: list[NDArray[np.bool_]] = [np.zeros(op.size, bool) for op in program.ops]
     matters[program.result][:] = True
     for value in range(program.result, -1, -1):
         op, mask = program.ops[value], matters[value]

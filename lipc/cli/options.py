@@ -166,7 +166,8 @@ def _npy_numbers(path: Path) -> Floats:
     # Not `np.load`, which goes by the content: a zip archive would be opened as one, whatever its name.
     with path.open("rb") as handle, warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore")  # of files that Python 2 wrote
-        entries = np.lib.format.read_array(handle, allow_pickle=False)
+        read_array: Callable[..., Any] = np.lib.format.read_array  # untyped in older numpy
+        entries = read_array(handle, allow_pickle=False)
         if entries.dtype.kind not in "buif":
             raise ValueError(f"its entries are of type {entries.dtype}")
-        return entries.astype(np.float64).reshape(-1)
+        return np.asarray(entries, np.float64).reshape(-1)

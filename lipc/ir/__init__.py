@@ -2,7 +2,19 @@
 
 from lipc.ir.builder import Builder
 from lipc.ir.interpreter import Choices, evaluate, pullback, pushforward
-from lipc.ir.matrix import Matrix, add, as_dense, as_matrix, compose, entries, identity, scatter, selection, transpose
+from lipc.ir.matrix import (
+    Matrix,
+    add,
+    as_dense,
+    as_matrix,
+    compose,
+    entries,
+    identity,
+    nonzero_columns,
+    scatter,
+    selection,
+    transpose,
+)
 from lipc.ir.polytope import Floats, Polytope
 from lipc.ir.printer import print_program
 from lipc.ir.program import (
@@ -50,6 +62,7 @@ __all__ = [
     "entries",
     "evaluate",
     "identity",
+    "nonzero_columns",
     "print_program",
     "pullback",
     "pushforward",

@@ -25,7 +25,7 @@ def product(points: Floats, matrix: Matrix) -> Floats:
     return result
 
 
-def evaluate(program: Program, choices: Choices, *, upto: int | None = None) -> list[Floats]:
+def evaluate(program: Program, choices: Choices) -> list[Floats]:
     """Return every value at each point.
 
     Parameters
@@ -33,8 +33,6 @@ def evaluate(program: Program, choices: Choices, *, upto: int | None = None) -> 
     choices
         For each `Input` an array of shape ``(points, size)``. For a `Conditional` an array of bits *prescribes* its
         value whatever the operand; without one it is 1 where the operand is positive and 0 elsewhere.
-    upto
-        Evaluate values ``0 .. upto`` only; default: all.
 
     Returns
     -------
@@ -46,11 +44,10 @@ def evaluate(program: Program, choices: Choices, *, upto: int | None = None) -> 
     KeyError
         If an input has no choice.
     """
-    ops = program.ops if upto is None else program.ops[: upto + 1]
     given = {value: np.atleast_2d(np.asarray(array, np.float64)) for value, array in choices.items()}
     points = max((len(array) for array in given.values()), default=1)
     values: list[Floats] = []
-    for value, op in enumerate(ops):
+    for value, op in enumerate(program.ops):
         if value in given:
             values.append(np.broadcast_to(given[value], (points, op.size)))
         elif isinstance(op, Input):

@@ -40,6 +40,15 @@ def entries(matrix: Matrix) -> int:
     return int(matrix.nnz) if isinstance(matrix, csr_array) else int(np.count_nonzero(matrix))
 
 
+def nonzero_columns(matrix: Matrix) -> NDArray[np.bool_]:
+    """Return which columns of a matrix have an entry, shape ``(columns,)``."""
+    if isinstance(matrix, csr_array):
+        nonzero = np.zeros(matrix.shape[1], bool)
+        nonzero[matrix.indices] = True
+        return nonzero
+    return np.asarray((matrix != 0).any(axis=0))
+
+
 def selection(columns: ArrayLike, size: int, scale: ArrayLike = 1.0) -> csr_array:
     """Return the matrix whose row ``i`` picks entry ``columns[i]`` times ``scale``; a negative entry picks nothing.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.bounds.interval import interval_bounds, is_relu
+from lipc.bounds.rounding import summands
 from lipc.errors import InternalError
 from lipc.ir import (
     Affine,
@@ -79,7 +80,7 @@ class _Expression:
         """Return the largest number of columns that an entry reads."""
         counts = np.zeros(len(self.offset), np.int64)
         for matrix in self.terms.values():
-            counts += np.diff(matrix.indptr) if isinstance(matrix, csr_array) else np.count_nonzero(matrix, axis=1)
+            counts += summands(matrix)
         return int(counts.max(initial=0))
 
 

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from lipc.ir import Affine, Floats, Matrix, Op, Program, Term, add, compose, entries
+from lipc.ir import Affine, Floats, Matrix, Op, Program, Term, add, compose, entries, nonzero_columns
 from lipc.passes.base import Pass, PassResult, kept_whole
 from lipc.passes.dce import DeadCodeElimination
 
@@ -37,18 +36,9 @@ class Fuse(Pass):
         return PassResult(cleaned.program, kept_whole(program, renumbered))
 
 
-def nonzero_columns(matrix: Matrix) -> NDArray[np.bool_]:
-    """Return which columns of a matrix have an entry, shape ``(columns,)``."""
-    if isinstance(matrix, csr_array):
-        nonzero = np.zeros(matrix.shape[1], bool)
-        nonzero[matrix.indices] = True
-        return nonzero
-    return np.asarray((matrix != 0).any(axis=0))
-
-
 def _readers(program: Program) -> list[NDArray[np.int64]]:
     """Return how many operations read each entry of each value; the result is read once more."""
-    readers = [np.zeros(op.size, np.int64) for op in program.ops]
+    readers: list[NDArray[np.int64]] = [np.zeros(op.size, np.int64) for op in program.ops]
     readers[program.result] += 1
     for op in program.ops:
         if isinstance(op, Affine):

@@ -23,11 +23,11 @@ from lipc.ir import (
     add,
     compose,
     entries,
+    nonzero_columns,
     scatter,
     selection,
 )
 from lipc.passes.base import Pass, PassResult, Source
-from lipc.passes.fuse import nonzero_columns
 
 Mask = NDArray[np.bool_]
 Entries = NDArray[np.int64]
@@ -54,12 +54,12 @@ class PruneStable(Pass):
 
 def _decided_bits(program: Program) -> dict[int, Interval]:
     """Return the bounds of every value of bits; ``[0, 1]`` where nothing is known, and for inputs."""
-    return {
-        value: (not isinstance(op, Input) and program.bounds.get(value))
-        or Interval(np.zeros(op.size), np.ones(op.size))
-        for value, op in enumerate(program.ops)
-        if op.kind is Kind.BIT
-    }
+    bits: dict[int, Interval] = {}
+    for value, op in enumerate(program.ops):
+        if op.kind is Kind.BIT:
+            known = None if isinstance(op, Input) else program.bounds.get(value)
+            bits[value] = known or Interval(np.zeros(op.size), np.ones(op.size))
+    return bits
 
 
 def live_entries(program: Program, bits: dict[int, Interval]) -> list[Mask]:

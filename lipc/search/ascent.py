@@ -146,7 +146,7 @@ class _Search:
 
     def _flipped(self, bits: Pattern, places: list[tuple[int, int]]) -> list[Floats]:
         """Return values of which the bits are those of a pattern, in row ``k`` with the entry ``places[k]`` flipped."""
-        values = [np.zeros((1, 0)) for _ in self.program.ops]
+        values: list[Floats] = [np.zeros((1, 0)) for _ in self.program.ops]
         for value in self.sizes:
             values[value] = np.repeat(bits[value][None, :].astype(np.float64), len(places), axis=0)
         for row, (value, entry) in enumerate(places):

@@ -28,9 +28,8 @@ class SecondInterruptError(KeyboardInterrupt):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a solver is: objective values in the program's own sense, `None` where there is none yet."""
+    """How far a solver is: its dual bound in the program's own sense, `None` if it has none yet, and its nodes."""
 
-    incumbent: float | None
     bound: float | None
     nodes: int
 

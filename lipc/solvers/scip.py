@@ -145,11 +145,7 @@ class _Session:
 
     def note_progress(self) -> None:
         """Keep where SCIP is; called by SCIP, in its thread."""
-        self.latest = Progress(
-            self._in_own_sense(self.model.getPrimalbound()),
-            self._in_own_sense(self.model.getDualbound()),
-            self.model.getNNodes(),
-        )
+        self.latest = Progress(self._in_own_sense(self.model.getDualbound()), self.model.getNNodes())
 
     def _in_own_sense(self, value: float) -> float | None:
         return self.sign * self.program.objective_scale * value if abs(value) < self.model.infinity() else None

@@ -36,15 +36,6 @@ def test_a_batch_is_its_points_one_by_one(sample: Sample) -> None:
             np.testing.assert_allclose(together[row], alone[0], rtol=0, atol=1e-14)
 
 
-def test_upto_is_a_prefix(sample: Sample) -> None:
-    points = sample.points(3)
-    whole = evaluate(sample.program, {0: points})
-    for upto in range(len(whole)):
-        part = evaluate(sample.program, {0: points}, upto=upto)
-        assert len(part) == upto + 1
-        np.testing.assert_array_equal(part[-1], whole[upto])
-
-
 def test_prescribed_bits_hold_whatever_the_operand() -> None:
     builder = Builder()
     x = builder.input(Polytope.box([-1, -1, -1], [1, 1, 1]))
