@@ -194,7 +194,10 @@ class _Lowering:
         known = self.bounds[op.operand]
         relu = is_relu(self.program, op)
         on = self._add_columns(value, Role.ON, "on", _signed(known, relu, 1))
+        # A side that is 0 is a bound of the column of its part; an off part without columns needs the row even so.
+        below = above = np.ones(op.size, bool)
         if operand.widest_row() > 1:
+            below, above = known.lower != 0, known.upper != 0
             off = self._add_columns(value, Role.OFF, "off", _signed(known, relu, -1))
             self._add_rows(value, "split", (operand - on) - off, 0.0, 0.0, None)
         else:
@@ -203,10 +206,10 @@ class _Lowering:
                 self._add_rows(value, "off_sign", off, -np.inf, 0.0, None)
         self._add_rows(value, "on_hi", on - bits.scaled(known.upper), -np.inf, 0.0, known.upper != 0)
         not_bits = _Expression({}, np.ones(op.size)) - bits
-        self._add_rows(value, "off_lo", off - not_bits.scaled(known.lower), 0.0, np.inf, known.lower != 0)
+        self._add_rows(value, "off_lo", off - not_bits.scaled(known.lower), 0.0, np.inf, below)
         if not relu:
             self._add_rows(value, "on_lo", on - bits.scaled(known.lower), 0.0, np.inf, known.lower != 0)
-            self._add_rows(value, "off_hi", off - not_bits.scaled(known.upper), -np.inf, 0.0, known.upper != 0)
+            self._add_rows(value, "off_hi", off - not_bits.scaled(known.upper), -np.inf, 0.0, above)
         return on
 
     def finish(self) -> MixedIntegerProgram:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from lipc.ir import Floats, Lipschitz, Norm, Objective, Program, Sense, evaluate
+from lipc.ir import Builder, Floats, Kind, Lipschitz, Norm, Objective, Polytope, Program, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, exclude, lower
 from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
@@ -171,3 +171,20 @@ def test_a_cut_without_columns_leaves_nothing() -> None:
 def test_no_cut_changes_nothing() -> None:
     _, mip = compiled(random_network(5, [2, 3, 1]), Norm.LINF, "forward")
     assert exclude(mip, []).matrix.shape == mip.matrix.shape
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_switch_of_one_column_whose_bound_is_zero(relu: bool, sign: float) -> None:
+    """Where the operand has columns of its own and a side that is 0, the switch still has to follow it."""
+    builder = Builder()
+    x = builder.input(Polytope.box([-1.0], [1.0]))
+    operand = builder.linear((sign, builder.relu(x)))
+    bit = builder.conditional(operand) if relu else builder.input(Polytope.box([0.0], [1.0]), Kind.BIT)
+    switched = builder.switch(operand, bit)
+    # The switch is the operand or 0, so their distance is at most 1, and 0 for relu of something positive.
+    result = builder.affine({switched: [[sign]], operand: [[-sign]]})
+    for sense, expected in ((Sense.MAXIMIZE, 0.0), (Sense.MINIMIZE, 0.0 if relu and sign > 0 else -1.0)):
+        found = optimum(lower(builder.program(result, Objective(sense))))
+        assert found is not None
+        assert found[0] == pytest.approx(expected, abs=1e-9)
