@@ -213,7 +213,7 @@ class Query:
             raise QueryError(f"unknown goal {self.goal!r}", hint=f"one of: {', '.join(get_args(Goal))}")
         if not isinstance(self.norm, Norm):
             raise QueryError(f"unknown norm {self.norm!r}", hint="one of: Norm.LINF, Norm.L1")
-        (network_input,) = network.find(Input)
+        network_input, _ = network.network_input()
         builder = Builder(network.ops)
         old = network.ops[network_input]
         builder.ops[network_input] = Input(old.origin, self._fitting_domain(old.size))

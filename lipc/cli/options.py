@@ -15,7 +15,7 @@ from lipc.errors import QueryError
 
 if TYPE_CHECKING:
     from lipc.ir import Floats, Polytope
-    from lipc.query import Query
+    from lipc.query import Goal, Query
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -79,7 +79,7 @@ def query_from(
     clip: tuple[float, float] | None,
     norm: str,
     output: str | None,
-    objective: str,
+    objective: Goal,
 ) -> Query:
     """Return the query that the options ask.
 
@@ -94,7 +94,7 @@ def query_from(
     if output is not None and not output.strip():
         raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
     domain = _domain(box, center, radius, clip)
-    return Query(domain, output, Norm(norm), objective)  # type: ignore[arg-type]
+    return Query(domain, output, Norm(norm), objective)
 
 
 def note_default_domain(query: Query) -> None:

@@ -90,8 +90,10 @@ class PassResult:
         return self.complete(extended)
 
 
-def kept_whole(program: Program, new_values: Mapping[int, int]) -> dict[int, Source]:
-    """Return the sources of the inputs and conditionals that a pass only renumbered."""
+def kept_whole(program: Program, new_values: Mapping[int, int] | None = None) -> dict[int, Source]:
+    """Return the sources of the inputs and conditionals that a pass only renumbered, or left where they were."""
+    if new_values is None:
+        new_values = {value: value for value in range(len(program.ops))}
     return {
         value: Source.whole(new_values[value], op.size)
         for value, op in enumerate(program.ops)

@@ -33,6 +33,4 @@ class Bounds(Pass):
         """Return the same operations with bounds."""
         linear = self.method == "linear"
         bounds = linear_bounds(program, only_new=self.only_new) if linear else interval_bounds(program)
-        return PassResult(
-            program.with_bounds(bounds), kept_whole(program, {value: value for value in range(len(program.ops))})
-        )
+        return PassResult(program.with_bounds(bounds), kept_whole(program))

@@ -67,7 +67,7 @@ class Jacobian(Pass):
         QueryError
             If the result is not continuous, because it reads bits other than through ``switch(z, conditional(z))``.
         """
-        kept = kept_whole(program, {value: value for value in range(len(program.ops))})
+        kept = kept_whole(program)
         question = program.objective.lipschitz if program.objective else None
         if question is None:
             return PassResult(program, kept)

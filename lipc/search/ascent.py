@@ -6,7 +6,7 @@ pass; a linear program decides only for those that would improve whether the fli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
@@ -39,7 +39,7 @@ class Found:
     value: float
 
 
-def ascend(program: Program, norm: Norm, *, deadline: float, stop: Callable[[], bool] = lambda: False) -> Found:
+def ascend(program: Program, norm: Norm, *, deadline: float) -> Found:
     """Return a point of the domain at which the dual norm of the gradient is large.
 
     Parameters
@@ -48,8 +48,6 @@ def ascend(program: Program, norm: Norm, *, deadline: float, stop: Callable[[], 
         A network of one input, without a Jacobian; for a result of several entries the largest norm counts.
     deadline
         The time of `time.monotonic` at which to return what there is; one batch of samples is always taken.
-    stop
-        Asked now and then; true: return.
     """
     search = _Search(program, norm, deadline)
     starts = search.sample(np.random.default_rng(SEED))
@@ -61,7 +59,7 @@ def ascend(program: Program, norm: Norm, *, deadline: float, stop: Callable[[], 
         for found in search.climb(start):
             if found.value > best.value:
                 best = found
-            if monotonic() > deadline or stop():
+            if monotonic() > deadline:
                 return best
     return best
 
