@@ -127,7 +127,13 @@ def solve(
         model = compile(model, query, mode=mode, method=method, drop_softmax=drop_softmax)
     elif query is not None:
         raise QueryError("the model is compiled already", hint="ask the question when compiling")
-    return _Run(model, solver, options or Options(), on_report, started).result()
+    parts = (model, solver, options or Options(), on_report, started)
+    try:
+        run = _Run(*parts)
+    except KeyboardInterrupt:
+        # Setting up takes milliseconds, and the bounds of the compiled program are a valid pair already.
+        return _Run(*parts).interrupted()
+    return run.result()
 
 
 class _Run:
@@ -205,6 +211,10 @@ class _Run:
             return self._summary(ending)
         except KeyboardInterrupt:
             return self._summary(ending)
+
+    def interrupted(self) -> Result:
+        """Return what is known without a search."""
+        return self._summary(Ending.INTERRUPTED)
 
     def _start(self) -> None:
         """Find the first witness by local search."""
