@@ -11,11 +11,11 @@ import lipc
 from lipc.formats import mps_chunks
 from lipc.ir import Norm
 from lipc.mip import lower
-from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import run_passes
 
 # f(x) = relu(x0 + x1) - relu(x0 - x1) + x1: on the box [-1, 1]^2 its gradients are (0, 3), (1, 2), (-1, 2), (0, 1).
 weights = [np.array([[1.0, 1.0], [1.0, -1.0], [0.0, 1.0], [0.0, -1.0]]), np.array([[1.0, -1.0, 1.0, -1.0]])]

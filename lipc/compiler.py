@@ -14,11 +14,11 @@ from lipc.errors import ModelError, QueryError
 from lipc.frontends.network import Network
 from lipc.ir import Choices, Conditional, Floats, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
-from lipc.passes.base import Trail, run_passes
 from lipc.passes.bounds import Bounds, Method
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import Trail, run_passes
 from lipc.query import Query
 
 if TYPE_CHECKING:

@@ -20,11 +20,11 @@ from lipc.errors import QueryError
 from lipc.formats import lp_chunks, mps_chunks
 from lipc.ir import Interval, verify
 from lipc.mip import lower
-from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import run_passes
 from lipc.solvers.base import Ending, Task
 from lipc.solvers.scip import Scip
 
@@ -183,7 +183,7 @@ ROOMS: dict[str, set[str]] = {
     "diagnostics": set(),
     "": {"compiler", "driver", "formats", "frontends", "ir", "query", "result"},
     "ir": set(),
-    "frontends": {"ir"},
+    "frontends": {"ir", "query"},
     "bounds": {"ir"},
     "query": {"ir"},
     "passes": {"ir", "bounds"},

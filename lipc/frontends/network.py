@@ -1,10 +1,12 @@
-"""What every front end returns: a program with one input and no question yet, and how the file names its ends."""
+"""What every front end returns: a program with one input, how the file names its ends, and what it asks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lipc.diagnostics import Diagnostic
 from lipc.ir import Program
+from lipc.query import Query
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,10 @@ class Network:
         The names in the file.
     source
         The file, for messages.
+    query
+        The question that the file itself asks, if it asks one.
+    warnings
+        What is suspicious in the file.
     """
 
     program: Program
@@ -29,3 +35,5 @@ class Network:
     input_name: str
     output_name: str
     source: str
+    query: Query | None = None
+    warnings: tuple[Diagnostic, ...] = ()

@@ -12,9 +12,9 @@ from lipc.bounds import interval_bounds, linear, linear_bounds
 from lipc.bounds.linear import is_simplex, support
 from lipc.errors import InternalError
 from lipc.ir import Builder, Interval, Kind, Polytope
-from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
 from lipc.passes.jacobian import Jacobian, Mode
+from lipc.passes.run import run_passes
 from tests.ir.sample_programs import dense, residual
 from tests.nets import random_network
 

@@ -11,9 +11,9 @@ import pytest
 
 from lipc.bounds import interval_bounds, linear_bounds
 from lipc.ir import Conditional, Floats, Input, Interval, Kind, Lipschitz, Norm, Objective, Program, Sense
-from lipc.passes.base import run_passes
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
+from lipc.passes.run import run_passes
 from tests.ir.sample_programs import Sample, dense, max_pool, mixed, rational_values, residual
 from tests.nets import KINDS, random_network
 from tests.oracle import lipschitz, output_range, regions

@@ -11,11 +11,11 @@ from scipy.sparse import csr_array
 from lipc.errors import InternalError
 from lipc.ir import Builder, Floats, Kind, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, Role, choices_of, columns_of, lower
-from lipc.passes.base import Trail, run_passes
 from lipc.passes.bounds import Bounds
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import Trail, run_passes
 from tests.ir.sample_programs import Sample, dense, gradients, max_pool, mixed, residual
 from tests.mip.mip_solving import violation
 from tests.nets import KINDS, random_network

@@ -11,11 +11,11 @@ from scipy.optimize import linprog
 
 from lipc.ir import Builder, Floats, Kind, Lipschitz, Norm, Objective, Polytope, Program, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, exclude, lower
-from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import run_passes
 from tests.ir.sample_programs import dense
 from tests.mip.mip_solving import optimum
 from tests.nets import KINDS, Network, random_network

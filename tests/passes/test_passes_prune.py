@@ -19,11 +19,11 @@ from lipc.ir import (
     Switch,
     evaluate,
 )
-from lipc.passes.base import run_passes
 from lipc.passes.bounds import Bounds
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import run_passes
 from tests.ir.sample_programs import Sample, dense, max_pool, mixed, residual
 from tests.nets import Network, random_network
 

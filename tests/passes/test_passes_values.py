@@ -11,12 +11,13 @@ import pytest
 
 from lipc.errors import InternalError
 from lipc.ir import Affine, Builder, Conditional, Floats, Input, Norm, Origin, Polytope, Program, evaluate
-from lipc.passes.base import Pass, PassResult, Trail, kept_whole, run_passes
+from lipc.passes.base import Pass, PassResult, kept_whole
 from lipc.passes.bounds import Bounds
 from lipc.passes.dce import DeadCodeElimination
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.run import Trail, run_passes
 from tests.ir.sample_programs import Sample, dense, gradients, max_pool, mixed, residual
 from tests.nets import KINDS, random_network
 
