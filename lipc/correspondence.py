@@ -11,7 +11,7 @@ from lipc.ir import Conditional, Floats, evaluate
 from lipc.mip import NoGood, Role, choices_of, columns_of
 
 FREE = 2
-"""Codes of bits from here on are columns; 0 and 1 are decided bits."""
+"""Codes of bits from here on are columns, and 1 minus such a code is a flipped column; 0 and 1 are decided bits."""
 
 
 class Correspondence:
@@ -20,8 +20,8 @@ class Correspondence:
     Attributes
     ----------
     codes
-        What became of each bit of the network, by conditional: `FREE` + its column, 0 or 1 if bounds decided it, NaN if
-        it does not matter.
+        What became of each bit of the network, by conditional: `FREE` + its column, or 1 minus that if the bit is 1
+        minus the column; 0 or 1 if bounds decided it, NaN if it does not matter.
     relevant
         For each conditional, which of its bits are columns.
     """
@@ -36,7 +36,7 @@ class Correspondence:
         }
         recovered = compiled.recover(columns)
         self.codes: dict[int, Floats] = {value: recovered[value] for value in compiled.asked.find(Conditional)}
-        self.relevant: Bits = {value: codes >= FREE for value, codes in self.codes.items()}
+        self.relevant: Bits = {value: (codes >= FREE) | (codes < 0) for value, codes in self.codes.items()}
 
     def choices(self, columns: Floats) -> dict[int, Floats]:
         """Return the input and the bits of the network in a solution; NaN for bits that do not matter."""
@@ -59,19 +59,21 @@ class Correspondence:
         return columns_of(self.compiled.mip, program, evaluate(program, extended))
 
     def conflict_cut(self, conflict: Conflict) -> NoGood | None:
-        """Return the cut that excludes bits which cannot hold together; `None` if they are not all known."""
+        """Return the cut that excludes bits which cannot hold together.
+
+        `None` if they are not all known, or if no solution has them: two of them are one column.
+        """
         columns: list[NDArray[np.int64]] = []
         ones: list[NDArray[np.bool_]] = []
         for value, (entries, bits) in conflict.bits.items():
             codes = self.codes[value][entries]
             if np.isnan(codes).any():
                 return None
-            free = codes >= FREE
+            free = self.relevant[value][entries]
             if (codes[~free] != bits[~free]).any():
                 return None
-            columns.append(codes[free].astype(np.int64) - FREE)
-            ones.append(bits[free])
-        return NoGood(np.concatenate(columns), np.concatenate(ones))
+            _append(columns, ones, codes[free], bits[free])
+        return _no_good(columns, ones)
 
     def pattern_cut(self, choices: dict[int, Floats]) -> NoGood:
         """Return the cut that excludes exactly the bits of a solution."""
@@ -79,6 +81,25 @@ class Correspondence:
         ones: list[NDArray[np.bool_]] = [np.zeros(0, bool)]
         for value, codes in self.codes.items():
             free = self.relevant[value]
-            columns.append(codes[free].astype(np.int64) - FREE)
-            ones.append(choices[value][free] > 0.5)
-        return NoGood(np.concatenate(columns), np.concatenate(ones))
+            _append(columns, ones, codes[free], choices[value][free] > 0.5)
+        cut = _no_good(columns, ones)
+        assert cut is not None, "bits of one solution agree"
+        return cut
+
+
+def _append(
+    columns: list[NDArray[np.int64]], ones: list[NDArray[np.bool_]], codes: Floats, bits: NDArray[np.bool_]
+) -> None:
+    """Append the columns that codes stand for, and which of them are 1 where the bits are as given."""
+    flipped = codes < 0
+    columns.append(np.where(flipped, 1 - codes, codes).astype(np.int64) - FREE)
+    ones.append(bits ^ flipped)
+
+
+def _no_good(columns: list[NDArray[np.int64]], ones: list[NDArray[np.bool_]]) -> NoGood | None:
+    """Return the cut with each column once; `None` if one would have to be 0 and 1."""
+    every, first = np.unique(np.concatenate(columns), return_index=True)
+    values = np.concatenate(ones)
+    if (values != values[first][np.searchsorted(every, np.concatenate(columns))]).any():
+        return None
+    return NoGood(every, values[first])

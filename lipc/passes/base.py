@@ -8,7 +8,7 @@ into one of the old. The pipeline verifies the program after each pass.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,37 +24,65 @@ class Source:
 
     Parameters
     ----------
-    value
-        The value of the new program; without meaning where no entry is taken.
+    values
+        Shape ``(n,)``: the values of the new program; without meaning where no entry is taken.
     take
-        Shape ``(n,)``: entry ``i`` of the old value is entry ``take[i]`` of the new one; -1: it is a constant.
+        Shape ``(n,)``: entry ``i`` of the old value is entry ``take[i]`` of ``values[i]``; -1: it is a constant.
     constant
         Shape ``(n,)``: that constant; NaN where the entry does not matter to the result.
+    flip
+        Shape ``(n,)``: where set, the old bit is 1 minus the new one. Never set for a constant.
     """
 
-    value: int
+    values: NDArray[np.int64]
     take: NDArray[np.int64]
     constant: Floats
+    flip: NDArray[np.bool_]
 
     @staticmethod
-    def whole(value: int, size: int) -> Source:
+    def of(value: int, take: NDArray[np.int64], constant: Floats) -> Source:
+        """Return the source of entries that one value holds, none of them flipped."""
+        return Source(np.full(len(take), value), take, constant, np.zeros(len(take), bool))
+
+    @staticmethod
+    def whole(value: int, size: int, flip: NDArray[np.bool_] | None = None) -> Source:
         """Return the source of a value that was kept whole."""
-        return Source(value, np.arange(size), np.full(size, np.nan))
+        flipped = np.zeros(size, bool) if flip is None else flip
+        return Source(np.full(size, value), np.arange(size), np.full(size, np.nan), flipped)
+
+    def parts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Yield each value of the new program that holds entries, with the old entries that it holds."""
+        held = np.flatnonzero(self.take >= 0)
+        for value in np.unique(self.values[held]).tolist():
+            yield value, held[self.values[held] == value]
 
     def recover(self, choices: Choices) -> Floats:
         """Return the old entries, shape ``(n,)``, from choices of the new program; NaN where those lack the value."""
-        taken = self.take >= 0
         entries = self.constant.copy()
-        if self.value in choices:
-            entries[taken] = np.asarray(choices[self.value]).reshape(-1)[self.take[taken]]
+        for value, held in self.parts():
+            if value in choices:
+                new = np.asarray(choices[value]).reshape(-1)[self.take[held]]
+                entries[held] = np.where(self.flip[held], 1.0 - new, new)
         return entries
 
-    def extend(self, old: Floats, size: int) -> Floats:
-        """Return the entries of the new value, shape ``(size,)``, from the old ones."""
-        taken = self.take >= 0
-        entries = np.full(size, np.nan)
-        entries[self.take[taken]] = np.asarray(old).reshape(-1)[taken]
-        return entries
+    def extend(self, old: Floats, new: dict[int, Floats], program: Program) -> None:
+        """Write the old entries into choices of the new program; what is there already stays.
+
+        Parameters
+        ----------
+        old
+            Shape ``(n,)``.
+        new
+            Choices of the new program so far, NaN where an entry is not known.
+        program
+            The new program, for the sizes of its values.
+        """
+        entries = np.asarray(old).reshape(-1)
+        entries = np.where(self.flip, 1.0 - entries, entries)
+        for value, held in self.parts():
+            known = new.setdefault(value, np.full(program.ops[value].size, np.nan))
+            open_entries = held[np.isnan(known[self.take[held]])]
+            known[self.take[open_entries]] = entries[open_entries]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +108,15 @@ class PassResult:
         return {value: source.recover(choices) for value, source in self.sources.items()}
 
     def extend(self, choices: Choices) -> dict[int, Floats]:
-        """Return choices of the new program for which it computes at least what the old one did."""
-        extended = {
-            source.value: source.extend(np.asarray(choices[value]), self.program.ops[source.value].size)
-            for value, source in self.sources.items()
-            if value in choices and (source.take >= 0).any()
-        }
+        """Return choices of the new program for which it computes at least what the old one did.
+
+        Bits that are one bit in the new program (see `merge-duplicates`) must be consistent, as those at a point are
+        unless it lies on a kink; where they are not, the first is taken.
+        """
+        extended: dict[int, Floats] = {}
+        for value, source in self.sources.items():
+            if value in choices:
+                source.extend(choices[value], extended, self.program)
         return self.complete(extended)
 
 
@@ -104,6 +135,10 @@ class Pass(ABC):
     """A transformation of programs; subclasses are frozen dataclasses."""
 
     name: ClassVar[str]
+
+    exact: ClassVar[bool] = False
+    """Whether the pass computes no number anew, or without rounding: then a bound of the new program's optimum is a
+    rigorous bound of the answer to the old one. A pass that says nothing is not trusted."""
 
     @abstractmethod
     def apply(self, program: Program) -> PassResult:

@@ -26,6 +26,7 @@ class Bounds(Pass):
     """
 
     name: ClassVar[str] = "bounds"
+    exact: ClassVar[bool] = True
     method: Method = "linear"
     only_new: bool = False
 

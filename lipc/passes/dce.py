@@ -25,6 +25,7 @@ class DeadCodeElimination(Pass):
     """Keep the inputs and the operations that the result depends on."""
 
     name: ClassVar[str] = "dce"
+    exact: ClassVar[bool] = True
 
     def apply(self, program: Program) -> PassResult:
         """Return the program without dead operations."""

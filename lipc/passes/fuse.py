@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.ir import Affine, Floats, Matrix, Op, Program, Term, add, compose, entries, nonzero_columns
-from lipc.passes.base import Pass, PassResult, kept_whole
+from lipc.passes.base import Pass, PassResult
 from lipc.passes.dce import DeadCodeElimination
 
 
@@ -23,6 +23,7 @@ class Fuse(Pass):
     """
 
     name: ClassVar[str] = "fuse"
+    exact: ClassVar[bool] = False
 
     def apply(self, program: Program) -> PassResult:
         """Return the program with affine chains fused and the dead links dropped."""
@@ -32,8 +33,7 @@ class Fuse(Pass):
             ops.append(_fused(op, ops, readers) if isinstance(op, Affine) else op)
         fused = Program(tuple(ops), program.result, program.objective).with_bounds(program.bounds)
         cleaned = DeadCodeElimination().apply(fused)
-        renumbered = {value: source.value for value, source in cleaned.sources.items()}
-        return PassResult(cleaned.program, kept_whole(program, renumbered))
+        return PassResult(cleaned.program, cleaned.sources)
 
 
 def _readers(program: Program) -> list[NDArray[np.int64]]:

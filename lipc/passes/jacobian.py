@@ -57,6 +57,7 @@ class Jacobian(Pass):
     """
 
     name: ClassVar[str] = "jacobian"
+    exact: ClassVar[bool] = True
     mode: Mode = "auto"
 
     def apply(self, program: Program) -> PassResult:

@@ -43,6 +43,7 @@ class PruneStable(Pass):
     """
 
     name: ClassVar[str] = "prune-stable"
+    exact: ClassVar[bool] = True
 
     def apply(self, program: Program) -> PassResult:
         """Return the program of unstable neurons only; without bounds nothing is decided."""
@@ -182,10 +183,10 @@ class _Rewriter:
         take = np.full(op.size, -1)
         take[kept] = np.arange(len(kept))
         if not len(kept):
-            self.sources[value] = Source(-1, take, constant)
+            self.sources[value] = Source.of(-1, take, constant)
             return _Image({}, np.where(decided, known.lower, 0.0))
         new = self.builder.conditional(self._gather(op.operand, kept), op.origin.keep(kept))
-        self.sources[value] = Source(new, take, constant)
+        self.sources[value] = Source.of(new, take, constant)
         image = self._keep(value, kept, new)
         return _Image(image.terms, np.where(decided, known.lower, 0.0))
 
