@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import index
 from typing import Any, Literal, get_args
 
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from lipc.errors import QueryError
 from lipc.grammars import grammar
-from lipc.ir import Builder, Floats, Input, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
+from lipc.ir import Builder, Floats, Input, L1Ball, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
 
 Goal = Literal["lipschitz", "max", "min"]
 
@@ -148,22 +148,32 @@ def box(lower: ArrayLike, upper: ArrayLike) -> Polytope:
     return Polytope.box(low.reshape(-1), high.reshape(-1))
 
 
-def ball(center: ArrayLike, radius: float, clip: tuple[float, float] | None = None) -> Polytope:
-    """Return the l_inf ball around a point, with `clip` cut by a box ``clip[0] <= x <= clip[1]``.
+def ball(center: ArrayLike, radius: float, clip: tuple[float, float] | None = None, norm: Norm = Norm.LINF) -> Polytope:
+    """Return the ball around a point in a norm, with `clip` cut by a box ``clip[0] <= x <= clip[1]``.
 
     Raises
     ------
     QueryError
-        If the radius is negative or not a number.
+        If the center is not numbers, or the radius is negative or not a number.
     """
-    middle = np.asarray(center, np.float64).reshape(-1)
+    middle = _numbers(center, "entries of the center").reshape(-1)
     if not radius >= 0:
         raise QueryError(f"the radius is {radius}", hint="it must be a number that is not negative")
     with np.errstate(over="ignore", invalid="ignore"):  # a bound that is not finite is refused with the question
         low, high = middle - radius, middle + radius
+        if norm is Norm.L1:  # the box around an l_1 ball must not cut it
+            low = np.where(_difference_error(middle, radius, low) < 0, np.nextafter(low, -np.inf), low)
+            high = np.where(_difference_error(middle, -radius, high) > 0, np.nextafter(high, np.inf), high)
     if clip is not None:
         low, high = np.maximum(low, clip[0]), np.minimum(high, clip[1])
-    return Polytope.box(low, high)
+    within = Polytope.box(low, high)
+    return replace(within, l1=L1Ball(middle, float(radius))) if norm is Norm.L1 else within
+
+
+def _difference_error(left: Floats, right: float, rounded: Floats) -> Floats:
+    """Return ``left - right - rounded``, exactly (Knuth's TwoSum)."""
+    part = rounded - left
+    return np.asarray((left - (rounded - part)) - (right + part))
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,8 @@ class Query:
     Parameters
     ----------
     domain
-        Where the input ranges; of one entry: the same bounds for every input. Default: the box [0, 1].
+        Where the input ranges; of one entry: the same bounds for every input. Several: their union, so that the
+        answer is the largest over them (for ``min`` the smallest). Default: the box [0, 1].
     output
         Which function of the outputs: a `Functional`, a text for `parse_functional`, an index, or `None`: the one
         output there is, or for several the vector-valued constant with outputs in l_inf.
@@ -183,7 +194,7 @@ class Query:
         ``lipschitz``: the exact local Lipschitz constant. ``max``, ``min``: the range of the output over the domain.
     """
 
-    domain: Polytope | None = None
+    domain: Polytope | tuple[Polytope, ...] | None = None
     output: Functional | str | int | None = None
     norm: Norm = Norm.LINF
     goal: Goal = "lipschitz"
@@ -200,14 +211,40 @@ class Query:
         except TypeError:
             raise QueryError(f"{self.output!r} names no output", hint="an index, a text or a Functional") from None
 
+    def pieces(self) -> tuple[Query, ...]:
+        """Return the question for each domain on its own."""
+        if self.domain is None or isinstance(self.domain, Polytope):
+            return (self,)
+        return tuple(replace(self, domain=domain) for domain in self.domain)
+
+    def _one_domain(self) -> Polytope:
+        """Return the only domain.
+
+        Raises
+        ------
+        QueryError
+            If there is none or several.
+        """
+        if self.domain is None:
+            return box(0.0, 1.0)
+        domains = (self.domain,) if isinstance(self.domain, Polytope) else tuple(self.domain)
+        if len(domains) == 1:
+            return domains[0]
+        if not domains:
+            raise QueryError("the domain is a union of nothing", hint="name one domain, or several")
+        raise QueryError(
+            f"the domain is a union of {len(domains)}, and a model has one",
+            hint="compile each of Query.pieces(), or solve, which answers for the union",
+        )
+
     def ask(self, network: Program) -> Program:
         """Return the network with this question as its objective.
 
         Raises
         ------
         QueryError
-            If the domain does not fit the input or is empty, the output does not exist, or the goal is a range and
-            several outputs are left to choose from.
+            If the domain does not fit the input, is empty or a union of several, the output does not exist, or the
+            goal is a range and several outputs are left to choose from.
         """
         if self.goal not in get_args(Goal):
             raise QueryError(f"unknown goal {self.goal!r}", hint=f"one of: {', '.join(get_args(Goal))}")
@@ -236,9 +273,9 @@ class Query:
 
     def _fitting_domain(self, size: int) -> Polytope:
         """Return the domain for an input of a size, checked."""
-        domain = self.domain or box(0.0, 1.0)
+        domain = self._one_domain()
         if domain.size == 1 and size != 1:
-            domain = Polytope.box(np.repeat(domain.lower, size), np.repeat(domain.upper, size))
+            domain = _repeated(domain, size)
         if domain.size != size:
             raise QueryError(f"the domain has {domain.size} entries, but the network has {size} inputs")
         if not (np.isfinite(domain.lower).all() and np.isfinite(domain.upper).all()):
@@ -277,3 +314,11 @@ class Query:
                 "upper": [float(domain.upper.min()), float(domain.upper.max())],
             },
         }
+
+
+def _repeated(domain: Polytope, size: int) -> Polytope:
+    """Return the domain of `size` inputs that all have the bounds, or the center of the ball, of one."""
+    if domain.rows.shape[0]:
+        raise QueryError(f"the half-spaces of the domain have one entry, but the network has {size} inputs")
+    ball = domain.l1 and L1Ball(np.repeat(domain.l1.center, size), domain.l1.radius)
+    return replace(Polytope.box(np.repeat(domain.lower, size), np.repeat(domain.upper, size)), l1=ball)

@@ -15,7 +15,7 @@ from lipc.ir.matrix import (
     selection,
     transpose,
 )
-from lipc.ir.polytope import Floats, Polytope
+from lipc.ir.polytope import Floats, L1Ball, Polytope
 from lipc.ir.printer import print_program
 from lipc.ir.program import (
     Affine,
@@ -44,6 +44,7 @@ __all__ = [
     "Input",
     "Interval",
     "Kind",
+    "L1Ball",
     "Lipschitz",
     "Matrix",
     "Norm",
