@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import get_args
 
 import numpy as np
 
-from lipc.errors import ModelError, QueryError
+from lipc.errors import InternalError, QueryError
 from lipc.frontends.network import Network
 from lipc.ir import Choices, Conditional, Floats, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
+from lipc.models import Model, read_model
+from lipc.passes.base import Pass
 from lipc.passes.bounds import Bounds, Method
-from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
-from lipc.passes.prune_stable import PruneStable
+from lipc.passes.pipeline import Level, named_pipeline
 from lipc.passes.run import Trail, run_passes
 from lipc.query import Query
-
-if TYPE_CHECKING:
-    import onnx
-
-Model: TypeAlias = "str | Path | Network | onnx.ModelProto"
-"""A path to an ONNX file, a model in memory, or a network from any front end."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +41,11 @@ class Compiled:
     network
         As the front end returned it.
     query
-        The question.
+        The question; `None` for a program of several inputs, which asks what its objective says.
     asked
         The network with the question as its objective, nothing changed: what certificates are about.
-    reduced
-        How `asked` became the network of its unstable neurons.
-    lowered
-        How that became the program that was lowered: the Jacobian, and what followed.
+    trail
+        How `asked` became the program that was lowered, pass by pass.
     mip
         The mixed-integer program.
     seconds
@@ -61,45 +53,59 @@ class Compiled:
     """
 
     network: Network
-    query: Query
+    query: Query | None
     asked: Program
-    reduced: Trail
-    lowered: Trail
+    trail: Trail
     mip: MixedIntegerProgram
     seconds: dict[str, float]
 
     @property
     def program(self) -> Program:
-        """The program that was lowered, with bounds."""
-        return self.lowered.program
+        """The program that was lowered."""
+        return self.trail.program
+
+    @property
+    def reduced(self) -> Program:
+        """The last program of the trail that still asks the question of `asked`: before its Jacobian was made."""
+        programs = [self.asked, *(step.after for step in self.trail.steps)]
+        return [each for each in programs if each.objective == self.asked.objective][-1]
 
     def recover(self, choices: Choices) -> dict[int, Floats]:
         """Return choices of `asked` from choices of the lowered program: NaN for bits that do not matter."""
-        return self.reduced.recover(self.lowered.recover(choices))
+        return self.trail.recover(choices)
 
     @property
     def neurons(self) -> Neurons:
         """The neurons of the network, counted."""
-        total = sum(self.asked.ops[value].size for value in self.asked.find(Conditional))
-        bounded = self.reduced.steps[0].result.program
-        decided = [bounded.bounds[value] for value in bounded.find(Conditional)]
-        on = sum(int((bits.lower == 1).sum()) for bits in decided)
-        off = sum(int((bits.upper == 0).sum()) for bits in decided)
+        decided = self._decided_bits()
+        total = sum(len(bits) for bits in decided.values())
+        on = sum(int((bits == 1).sum()) for bits in decided.values())
+        off = sum(int((bits == 0).sum()) for bits in decided.values())
         return Neurons(total, on, off, total - on - off)
+
+    def _decided_bits(self) -> dict[int, Floats]:
+        """Return, for each conditional of `asked`, 0 or 1 where the passes decided it, NaN elsewhere."""
+        decided = self.trail.recover({})
+        ops = self.asked.ops
+        return {value: decided.get(value, np.full(ops[value].size, np.nan)) for value in self.asked.find(Conditional)}
 
     @property
     def bound(self) -> float:
         """A rigorous bound of the objective from the bounds of its values alone: upper for a maximum.
 
-        It is that of the program before `fuse`, the first pass that rounds coefficients.
+        It is the best one before the first pass that rounds coefficients.
         """
-        bounded = next(step.result.program for step in self.lowered.steps if step.name == Bounds.name)
-        known = bounded.bounds[bounded.result]
-        maximize = bounded.objective is not None and bounded.objective.sense is Sense.MAXIMIZE
-        return float(known.upper[0] if maximize else known.lower[0])
+        found = _bounds_of_objective(self.trail)
+        if not found:
+            plain = [Bounds("interval"), Jacobian("reverse"), Bounds("interval", only_new=True)]
+            found = _bounds_of_objective(run_passes(self.asked.with_bounds({}), plain))
+        return min(found) if _maximizes(self.asked) else max(found)
 
     def describe(self) -> dict[str, object]:
         """Return the model and the question as plain values for JSON."""
+        if self.query is None:
+            question = {"objective": "max" if _maximizes(self.asked) else "min", "output": self.network.output_name}
+            return {"model": self.network.source, **question}
         return {"model": self.network.source, **self.query.describe(self.network.program)}
 
     def header(self) -> list[str]:
@@ -110,58 +116,63 @@ class Compiled:
 
     def facts(self) -> dict[str, object]:
         """Return what the sidecar says besides its columns: the question, and the neurons that bounds decided."""
-        return {
-            "query": self.describe(),
-            "neurons": {"counts": asdict(self.neurons), "decided": self._decided_neurons()},
-        }
-
-    def _decided_neurons(self) -> list[dict[str, object]]:
-        """Return, for each conditional of the network, which entries are always on or off."""
-        bounded = self.reduced.steps[0].result.program
-        decided: list[dict[str, object]] = []
-        for value in bounded.find(Conditional):
-            op, bits = bounded.ops[value], bounded.bounds[value]
-            decided.append(
-                {
-                    "name": op.origin.name,
-                    "source": op.origin.source,
-                    "size": op.size,
-                    "on": np.flatnonzero(bits.lower == 1).tolist(),
-                    "off": np.flatnonzero(bits.upper == 0).tolist(),
-                }
-            )
-        return decided
+        decided: list[dict[str, object]] = [
+            {
+                "name": self.asked.ops[value].origin.name,
+                "source": self.asked.ops[value].origin.source,
+                "size": len(bits),
+                "on": np.flatnonzero(bits == 1).tolist(),
+                "off": np.flatnonzero(bits == 0).tolist(),
+            }
+            for value, bits in self._decided_bits().items()
+        ]
+        return {"query": self.describe(), "neurons": {"counts": asdict(self.neurons), "decided": decided}}
 
 
-def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
-    """Return the network of a file or of a model in memory.
+def _maximizes(program: Program) -> bool:
+    return program.objective is not None and program.objective.sense is Sense.MAXIMIZE
+
+
+def _bounds_of_objective(trail: Trail) -> list[float]:
+    """Return the bounds of a scalar objective along a trail, until something is rounded; upper ones for a maximum."""
+    found = []
+    for step in trail.steps:
+        if not step.transformation.exact:
+            break
+        program = step.after
+        known = program.bounds.get(program.result)
+        if known is not None and program.objective is not None and program.objective.lipschitz is None:
+            found.append(float(known.upper[0] if _maximizes(program) else known.lower[0]))
+    return found
+
+
+def _check_word(option: str, word: object, known: tuple[object, ...]) -> None:
+    if word not in known:
+        raise QueryError(f"unknown {option} {word!r}", hint=f"one of: {', '.join(map(str, known))}")
+
+
+def ask(network: Network, query: Query | None = None, *, trust_bounds: bool = False) -> tuple[Query | None, Program]:
+    """Return the question asked of a network, and the network with it as its objective.
+
+    Parameters
+    ----------
+    query
+        Default: what the file itself asks, else the Lipschitz constant over the box [0, 1].
+    trust_bounds
+        Keep the bounds that a textual program carries.
 
     Raises
     ------
-    ModelError
-        If it cannot be read or holds something that is not supported.
+    QueryError
+        If the question does not fit, or the network is a program that asks its own.
     """
-    if isinstance(model, Network):
-        return model
-    from lipc.frontends.onnx import import_onnx, read_onnx
-
-    if isinstance(model, str | Path):
-        if not str(model):
-            raise ModelError("no model is named")
-        if "\0" in str(model):
-            raise ModelError("cannot be read: no path holds a NUL character", where=repr(str(model)))
-        with suppress(OSError):  # a name that is too long, say: reading it fails with a better error
-            if Path(model).is_dir():
-                raise ModelError("is a folder, not a model", where=str(model))
-        return read_onnx(model, drop_softmax=drop_softmax)
-    if not hasattr(model, "graph"):
-        raise ModelError(f"a {type(model).__name__} is no model", hint="a path, a Network or an onnx.ModelProto")
-    return import_onnx(model, drop_softmax=drop_softmax)
-
-
-def _check_word(option: str, word: str, known: tuple[str, ...]) -> None:
-    if word not in known:
-        raise QueryError(f"unknown {option} {word!r}", hint=f"one of: {', '.join(known)}")
+    program = network.program
+    if program.objective is None:
+        query = query or network.query or Query()
+        return query, query.ask(program)
+    if query is not None and query is not network.query:
+        raise QueryError("the program asks a question of its own", where=network.source, hint="leave the query out")
+    return network.query, program if trust_bounds else program.with_bounds({})
 
 
 def compile(  # noqa: A001 - the verb of a compiler
@@ -170,22 +181,33 @@ def compile(  # noqa: A001 - the verb of a compiler
     *,
     mode: Mode = "auto",
     method: Method = "linear",
+    level: Level = 2,
+    passes: Sequence[Pass] | None = None,
     drop_softmax: bool = False,
+    trust_bounds: bool = False,
 ) -> Compiled:
     """Compile a network and a question into a mixed-integer program.
 
     Parameters
     ----------
     model
-        An ONNX file, an `onnx.ModelProto`, or a `Network` from a front end such as `from_weights`.
+        A file (``.onnx``, ``.lip``, ``.lir``), an `onnx.ModelProto`, a `Program`, or a `Network` from a front end such
+        as `from_weights`.
     query
-        The question; default: the exact local Lipschitz constant over the box [0, 1], l_inf perturbations.
+        The question; default: what the file asks, else the exact local Lipschitz constant over the box [0, 1], l_inf
+        perturbations.
     mode
         How the Jacobian is written: ``reverse``, ``forward`` or ``auto``.
     method
         Bounds: ``linear`` or ``interval``.
+    level
+        Which of the named pipelines is run, 0 to 3.
+    passes
+        What is run instead; `mode`, `method` and `level` then mean nothing.
     drop_softmax
         Leave out a trailing Softmax.
+    trust_bounds
+        Take the bounds that a textual program carries for proven; otherwise they are forgotten.
 
     Raises
     ------
@@ -194,19 +216,22 @@ def compile(  # noqa: A001 - the verb of a compiler
     """
     _check_word("mode", mode, get_args(Mode))
     _check_word("method", method, get_args(Method))
-    query = query or Query()
+    _check_word("level", level, get_args(Level))
     started = perf_counter()
     network = read_model(model, drop_softmax=drop_softmax)
     imported = perf_counter()
-    asked = query.ask(network.program)
-    reduced = run_passes(asked, [Bounds(method), PruneStable()])
-    bounds = Bounds(method, only_new=True)
-    lowered = run_passes(reduced.program, [Jacobian(mode), bounds, PruneStable(), Fuse(), PruneStable()])
-    mip = lower(lowered.program)
-    in_bounds = reduced.seconds(bounds.name) + lowered.seconds(bounds.name)
+    query, asked = ask(network, query, trust_bounds=trust_bounds)
+    trail = run_passes(asked, named_pipeline(level, mode, method) if passes is None else passes)
+    objective = trail.program.objective
+    if objective is not None and objective.lipschitz is not None:
+        raise QueryError("the passes leave a Lipschitz question, which no program states", hint="add the pass jacobian")
+    if objective is None:
+        raise InternalError("the passes lost the objective")
+    mip = lower(trail.program)
+    in_bounds = trail.seconds(Bounds.name)
     seconds = {
         "import": imported - started,
         "bounds": in_bounds,
         "lower": perf_counter() - imported - in_bounds,
     }
-    return Compiled(network, query, asked, reduced, lowered, mip, seconds)
+    return Compiled(network, query, asked, trail, mip, seconds)

@@ -52,7 +52,7 @@ class Correspondence:
         """Return the columns at a point of the domain, shape ``(columns,)``; `None` if they are not all known."""
         values = evaluate(self.compiled.asked, {self.input: x[None, :]})
         choices = {value: values[value][0] for value in (self.input, *self.codes)}
-        extended = self.compiled.lowered.extend(self.compiled.reduced.extend(choices))
+        extended = self.compiled.trail.extend(choices)
         if any(np.isnan(array).any() for array in extended.values()):
             return None
         program = self.compiled.program

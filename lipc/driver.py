@@ -14,11 +14,12 @@ from time import monotonic
 import numpy as np
 
 from lipc.certify import Certifier, Regions, Witness
-from lipc.compiler import Compiled, Model, compile  # noqa: A004 - the verb of a compiler
+from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
 from lipc.correspondence import Correspondence
 from lipc.errors import QueryError, SolverFailedError
 from lipc.ir import Floats, Norm, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
+from lipc.models import Model
 from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
 from lipc.query import Query
@@ -239,7 +240,7 @@ class _Run:
     def _start_point(self, deadline: float) -> Floats:
         """Return a point with a large gradient, or a large value."""
         if self.objective.lipschitz is not None:
-            return ascend(self.compiled.reduced.program, self.norm, deadline=deadline).x
+            return ascend(self.compiled.reduced, self.norm, deadline=deadline).x
         domain = self.regions.domain
         points = np.random.default_rng(0).random((256, domain.size))
         points = domain.clip(domain.lower + points * (domain.upper - domain.lower))

@@ -193,16 +193,29 @@ ROOMS: dict[str, set[str]] = {
     "search": {"ir", "bounds", "passes", "mip", "formats", "certify"},
     "solvers": {"ir", "bounds", "passes", "mip", "formats"},
     "estimators": {"ir", "bounds", "passes", "mip", "formats"},
-    "compiler": {"ir", "frontends", "bounds", "query", "passes", "mip", "formats"},
+    "models": {"ir", "frontends", "query", "formats"},
+    "compiler": {"ir", "frontends", "models", "bounds", "query", "passes", "mip", "formats"},
     "result": {"certify", "compiler", "ir"},
     "correspondence": {"certify", "compiler", "ir", "mip"},
-    "driver": {"certify", "compiler", "correspondence", "ir", "mip", "passes", "query", "result", "search", "solvers"},
+    "driver": {
+        "certify",
+        "compiler",
+        "correspondence",
+        "ir",
+        "mip",
+        "models",
+        "passes",
+        "query",
+        "result",
+        "search",
+        "solvers",
+    },
 }
 ROOMS["cli"] = {room for room in ROOMS if room}
 ROOMS["__main__"] = {"cli"}
 
 OUTSIDE = {"pyscipopt": {"solvers"}, "highspy": {"bounds", "solvers"}, "click": {"cli"}, "rich": {"cli"}}
-OUTSIDE["onnx"] = {"frontends", "compiler"}
+OUTSIDE["onnx"] = {"frontends", "models"}
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:

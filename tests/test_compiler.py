@@ -122,7 +122,7 @@ def test_every_point_can_be_extended_to_the_lowered_program(mode: Mode) -> None:
     network = random_network(3, [3, 8, 6, 2])
     program = compiled(network, Query(box(-1, 1)), mode)
     for point in np.random.default_rng(0).uniform(-1, 1, (10, 3)):
-        choices = program.lowered.extend(program.reduced.extend({0: point}))
+        choices = program.trail.extend({0: point})
         value = evaluate(program.program, choices)[program.program.result][0, 0]
         jacobian = np.eye(3)
         activation = point

@@ -1,23 +1,39 @@
-"""Run passes one after another, and keep the way back."""
+"""Run passes one after another, check each, and keep the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+from lipc.errors import InternalError
 from lipc.ir import Choices, Floats, Program, verify
 from lipc.passes.base import Pass, PassResult
+from lipc.passes.validate import validate_step
+
+VALIDATE = "LIPC_VALIDATE"
+"""The environment variable that says on how many points every pass is validated where a caller does not say."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """One pass of a pipeline that was run: what it took and what came out."""
 
-    name: str
+    transformation: Pass
     before: Program
     result: PassResult
     seconds: float
+
+    @property
+    def name(self) -> str:
+        """The name of the pass."""
+        return self.transformation.name
+
+    @property
+    def after(self) -> Program:
+        """The program that came out."""
+        return self.result.program
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +46,7 @@ class Trail:
     @property
     def program(self) -> Program:
         """The program after the last step."""
-        return self.steps[-1].result.program if self.steps else self.start
+        return self.steps[-1].after if self.steps else self.start
 
     def recover(self, choices: Choices) -> dict[int, Floats]:
         """Return choices of the first program from those of the last."""
@@ -49,20 +65,55 @@ class Trail:
         return sum(step.seconds for step in self.steps if step.name in names)
 
 
-def run_passes(program: Program, passes: Sequence[Pass]) -> Trail:
-    """Run passes one after another, verifying the program after each.
+def run_passes(
+    program: Program,
+    passes: Sequence[Pass],
+    *,
+    verify_each: bool = True,
+    validate: int | None = None,
+    on_step: Callable[[Step], None] = lambda _: None,
+) -> Trail:
+    """Run passes one after another.
+
+    Parameters
+    ----------
+    verify_each
+        Verify the program after each pass; what comes out in the end is verified in any case.
+    validate
+        Compare the programs before and after each pass on so many points of the domain. Default: what the environment
+        variable ``LIPC_VALIDATE`` says, or 0.
+    on_step
+        Called after each pass.
 
     Raises
     ------
     InternalError
-        If a pass leaves an invalid program.
+        If a pass leaves an invalid program, or one that computes something else.
     """
+    points = _points_by_default() if validate is None else validate
     steps: list[Step] = []
     current = program
     for each in passes:
         started = perf_counter()
         result = each.apply(current)
-        verify(result.program)
-        steps.append(Step(each.name, current, result, perf_counter() - started))
+        step = Step(each, current, result, perf_counter() - started)
+        if verify_each or each is passes[-1]:
+            _verify(each, result.program)
+        if points:
+            validate_step(each.name, current, result, points)
+        steps.append(step)
+        on_step(step)
         current = result.program
     return Trail(program, tuple(steps))
+
+
+def _points_by_default() -> int:
+    given = os.environ.get(VALIDATE, "")
+    return int(given) if given.isdecimal() else 0
+
+
+def _verify(each: Pass, program: Program) -> None:
+    try:
+        verify(program)
+    except InternalError as error:
+        raise InternalError(f"after pass '{each.name}': {error}") from error

@@ -1,0 +1,105 @@
+"""Models from files and from memory: which front end reads what."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from lipc.errors import ModelError
+from lipc.frontends.network import Network
+from lipc.ir import Input, Kind, Norm, Program, Sense
+from lipc.query import Query
+
+if TYPE_CHECKING:
+    import onnx
+
+Model: TypeAlias = "str | Path | Network | Program | onnx.ModelProto"
+"""A path to a file (.onnx, .lip, .lir), a network from any front end, a program, or an ONNX model in memory."""
+
+MEMORY = "<program>"
+
+
+def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
+    """Return the network of a file or of a model in memory.
+
+    Parameters
+    ----------
+    model
+        A path is read by its ending: ``.lip`` is the language, ``.lir`` (or ``.lir.gz``) a textual program, anything
+        else ONNX.
+    drop_softmax
+        Leave out a Softmax at the end of an ONNX model.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read or holds something that is not supported.
+    """
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, Program):
+        return network_of(model, MEMORY)
+    if isinstance(model, str | Path):
+        return _read_file(model, drop_softmax)
+    if not hasattr(model, "graph"):
+        raise ModelError(f"a {type(model).__name__} is no model", hint="a path, a Network or an onnx.ModelProto")
+    from lipc.frontends.onnx import import_onnx
+
+    return import_onnx(model, drop_softmax=drop_softmax)
+
+
+def _read_file(path: str | Path, drop_softmax: bool) -> Network:
+    if not str(path):
+        raise ModelError("no model is named")
+    if "\0" in str(path):
+        raise ModelError("cannot be read: no path holds a NUL character", where=repr(str(path)))
+    with suppress(OSError):  # a name that is too long, say: reading it fails with a better error
+        if Path(path).is_dir():
+            raise ModelError("is a folder, not a model", where=str(path))
+    name = Path(path).name
+    if name.endswith(".lip"):
+        from lipc.frontends.lip import read_lip
+
+        return read_lip(path)
+    if name.endswith((".lir", ".lir.gz")):
+        from lipc.formats.lir import read_lir
+
+        return network_of(read_lir(path), str(path))
+    from lipc.frontends.onnx import read_onnx
+
+    return read_onnx(path, drop_softmax=drop_softmax)
+
+
+def network_of(program: Program, source: str) -> Network:
+    """Return a program as a network: its domain, and its objective if it has one, are the question.
+
+    A program of several inputs, such as one that holds a Jacobian, is a network without a query: it can be lowered, but
+    asked nothing else.
+
+    Parameters
+    ----------
+    source
+        What messages call it.
+    """
+    inputs = [op for op in program.ops if isinstance(op, Input)]
+    outputs = (program.ops[program.result].size,)
+    output_name = program.ops[program.result].origin.name
+    if len(inputs) != 1 or inputs[0].kind is Kind.BIT:
+        return Network(program, (), outputs, "", output_name, source)
+    ((only),) = inputs
+    return Network(program, (only.size,), outputs, only.origin.name, output_name, source, _question_of(program, only))
+
+
+def _question_of(program: Program, network_input: Input) -> Query | None:
+    """Return the query that a program of one input asks; `None` if it neither asks nor bounds its input."""
+    domain = network_input.domain
+    bounded = bool(np.isfinite(domain.lower).all() and np.isfinite(domain.upper).all())
+    objective = program.objective
+    if objective is None:
+        return Query(domain) if bounded else None
+    if objective.lipschitz is not None:
+        return Query(domain, norm=objective.lipschitz.norm)
+    return Query(domain, norm=Norm.LINF, goal="max" if objective.sense is Sense.MAXIMIZE else "min")
