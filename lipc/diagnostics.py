@@ -10,10 +10,21 @@ from enum import Enum
 from functools import cached_property
 from unicodedata import combining, east_asian_width
 
-from lipc.errors import ModelError
+from lipc.errors import ModelError, printable
 
 SHOWN_COLUMNS = 100
 """Of a source line; a longer one is cut around the token."""
+
+
+WARNINGS = {
+    "unused": "a name or network that is defined and never used",
+    "shadow": "a name that hides another one",
+    "dead-input": "an input entry that nothing reads",
+    "constant-output": "an output that does not depend on the input",
+    "ignored-property": "a part of a VNN-LIB file that is about the outputs",
+    "empty-piece": "a domain of several that holds no point",
+}
+"""The names of warnings, as ``-W`` takes them, and what they are about."""
 
 
 class Severity(Enum):
@@ -90,8 +101,8 @@ class Span:
         text, first = self.source.line(self.line), self.column - 1
         last = max(first + 1, min(first + self.end - self.start, len(text)))
         cut = max(0, first - SHOWN_COLUMNS // 2) if len(text) > SHOWN_COLUMNS else 0
-        before, marked = _printable(text[cut:first]), _printable(text[first:last])
-        shown = _printable(text[cut : cut + SHOWN_COLUMNS])
+        before, marked = printable(text[cut:first]), printable(text[first:last])
+        shown = printable(text[cut : cut + SHOWN_COLUMNS])
         carets = "^" * max(1, min(_width(marked), SHOWN_COLUMNS - _width(before)))
         return shown.rstrip(), " " * _width(before) + carets
 
@@ -129,10 +140,10 @@ class Diagnostic:
         label = paint(self.severity.colour, f"{self.severity.value}:")
         message = f"{self.message} [-W{self.name}]" if self.name else self.message
         line, carets = self.span.excerpt()
-        lines = [f"{paint('1', f'{_printable(str(self.span))}:')} {label} {_printable(message)}"]
+        lines = [f"{paint('1', f'{printable(str(self.span))}:')} {label} {printable(message)}"]
         lines += [f"    {line}", f"    {paint(self.severity.colour, carets)}"]
         if self.hint:
-            lines.append(f"{paint('1', 'hint:')} {_printable(self.hint)}")
+            lines.append(f"{paint('1', 'hint:')} {printable(self.hint)}")
         return "\n".join(lines)
 
 
@@ -168,11 +179,6 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return the hint for a misspelt name; empty if nothing is like it."""
     close = difflib.get_close_matches(name, known, 1)
     return f"did you mean '{close[0]}'?" if close else ""
-
-
-def _printable(text: str) -> str:
-    """Return a text on one line without control characters: a terminal must not obey a file."""
-    return "".join(character if character.isprintable() else " " if character == "\t" else "?" for character in text)
 
 
 def _width(text: str) -> int:

@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from lipc import __version__
-from lipc.cli.streams import INTERNAL_ERROR, INTERRUPTED, USER_ERROR, fail, say
+from lipc.cli.streams import INTERNAL_ERROR, INTERRUPTED, USER_ERROR, colours, fail, say
 from lipc.errors import InternalError, LipcError
 
-COMMANDS = {"compile": "lipc.cli.compile", "solve": "lipc.cli.solve"}
+COMMANDS = {"compile": "lipc.cli.compile", "solve": "lipc.cli.solve", "opt": "lipc.cli.opt"}
 DEFAULT_COMMAND = "compile"
 OWN_OPTIONS = ("--help", "--version", "-h")
 
@@ -24,6 +24,9 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 \b
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it with SCIP and certify the answer
+lipc opt MODEL --passes   run passes one by one on the textual program
+
+MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).
 
 The options of the question stand in 'lipc solve --help'.
 """
@@ -65,8 +68,8 @@ class LazyGroup(click.Group):
     no_args_is_help=True,
     help=HELP,
     subcommand_metavar="MODEL | COMMAND MODEL ...",
-    epilog="Exit codes: 0 an answer, or a valid pair; 2 a mistake in the call or the model; 3 an error in lipc; "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done; 1 no answer, or only a valid pair within the limits; 2 a mistake in the call or the "
+    "model; 3 an error in lipc; 130 interrupted.",
 )
 @click.version_option(__version__, message="lipc %(version)s")
 def cli() -> None:
@@ -78,7 +81,8 @@ def call(args: Sequence[str] | None) -> int:
     try:
         cli.main(args=None if args is None else list(args), prog_name="lipc", standalone_mode=False)
     except LipcError as error:
-        return fail(str(error), USER_ERROR)
+        say(error.render(colour=colours()))
+        return USER_ERROR
     except click.exceptions.NoArgsIsHelpError as error:
         say(error.format_message())
         return USER_ERROR

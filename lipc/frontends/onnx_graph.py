@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import external_data_helper, numpy_helper
 from scipy.sparse import csr_array
 
-from lipc.errors import ModelError
+from lipc.errors import ModelError, CombinedError
 from lipc.frontends.network import Network
 from lipc.frontends.onnx_ops import OPERATORS
 from lipc.frontends.onnx_ops.folding import fold, is_foldable
@@ -27,6 +27,10 @@ SOFTMAXES = ("Softmax", "LogSoftmax")
 SHAPE_ONLY = ("Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Dropout")
 LIMITED = ("Clip", "Max", "Min")
 """The operators for which an infinite constant means "no limit"."""
+KNOWN_ANYWAY = ("Shape", "Size")
+"""The operators whose outputs are constants whatever they read."""
+MOST_ERRORS = 20
+"""That one run reports."""
 
 BROKEN = (DecodeError, ValueError, TypeError, IndexError, KeyError, ArithmeticError, MemoryError, RuntimeError)
 """What numpy, scipy and protobuf raise over nonsense that no check of ours has named before."""
@@ -149,13 +153,7 @@ class Graph:
         }
         walked = self.needed(output_name)
         tensors.update(self._initial([self.nodes[position] for position in walked], output_name))
-        for position in walked:
-            proto = self.nodes[position]
-            node = self._node(position, tensors, builder)
-            first = len(builder.ops)
-            results = self._results(node, proto, droppable=position == softmax)
-            tensors.update((name, result) for name, result in zip(proto.output, results, strict=False) if name)
-            _check_finite(node, builder.ops[first:])
+        self._walk(walked, tensors, builder, softmax)
         result = tensors.get(output_name)
         if result is None:
             raise self.error(f"nothing makes the output '{output_name}'")
@@ -167,11 +165,70 @@ class Graph:
         program = builder.program(result.value)
         return Network(program, input_shape, result.shape, input_name, output_name, self.source)
 
-    def _node(self, position: int, tensors: dict[str, Tensor], builder: Builder) -> Node:
+    def _walk(self, walked: list[int], tensors: dict[str, Tensor], builder: Builder, softmax: int | None) -> None:
+        """Add what the nodes make to the tensors, one node after the other.
+
+        Raises
+        ------
+        ModelError
+            For each node that fails. Of the nodes that read what a failed one would have made, those are among them
+            whose operator is not supported whatever it reads.
+        """
+        errors: list[ModelError] = []
+        lost: dict[str, bool] = {}  # what failed nodes would have made, and whether that would be a constant
+        for position in walked:
+            proto = self.nodes[position]
+            constant = proto.op_type in KNOWN_ANYWAY or not any(
+                isinstance(tensors.get(name), Computed) or lost.get(name) is False for name in proto.input
+            )
+            try:
+                if not _is_supported(proto, constant):
+                    raise self._unsupported(position, droppable=position == softmax)
+                if lost.keys().isdisjoint(proto.input):
+                    tensors.update(self._outputs(position, tensors, builder))
+                else:
+                    lost.update(dict.fromkeys(filter(None, proto.output), constant))
+            except ModelError as error:
+                errors.append(error)
+                lost.update(dict.fromkeys(filter(None, proto.output), constant))
+        more = len(errors) - MOST_ERRORS
+        if more > 0:
+            errors[MOST_ERRORS:] = [self.error(f"and {more} more error{'s' if more > 1 else ''}")]
+        if errors:
+            raise errors[0] if len(errors) == 1 else CombinedError(errors)
+
+    def _outputs(self, position: int, tensors: Mapping[str, Tensor], builder: Builder) -> Iterator[tuple[str, Tensor]]:
+        """Append what a node computes and yield its outputs by name."""
+        proto = self.nodes[position]
+        node = self._node(position, tensors, builder)
+        first = len(builder.ops)
+        results = _results(node, proto)
+        _check_finite(node, builder.ops[first:])
+        yield from ((name, result) for name, result in zip(proto.output, results, strict=False) if name)
+
+    def _where(self, position: int) -> str:
+        """Return how messages name a node: ``net.onnx: node 'Relu_3' (Relu) -> 'out_7'``."""
+        proto = self.nodes[position]
+        name = f"'{proto.name}'" if proto.name else position
+        made = next(filter(None, proto.output))
+        return f"{self.source}: node {name} ({proto.op_type}) -> '{made}'"
+
+    def _unsupported(self, position: int, droppable: bool) -> ModelError:
+        """Return the error of an operator that has no place in a network."""
+        proto = self.nodes[position]
+        domain = f" of domain '{proto.domain}'" if proto.domain not in DOMAINS else ""
+        message = f"operator {proto.op_type}{domain} is not supported"
+        hint = f"supported: {', '.join(OPERATORS)}; on constants, every standard operator without a subgraph"
+        if droppable:
+            message += ": it is not piecewise linear"
+            hint = "--drop-softmax (drop_softmax=True) leaves it out, so that the outputs are the logits"
+        return ModelError(message, where=self._where(position), hint=hint)
+
+    def _node(self, position: int, tensors: Mapping[str, Tensor], builder: Builder) -> Node:
         """Return a node with its inputs looked up, and let operations appended from now on carry its name."""
         proto = self.nodes[position]
         name = proto.name or f"{proto.op_type}_{position}"
-        where = f"{self.source}: node '{name}' ({proto.op_type})"
+        where = self._where(position)
         builder.origin = Origin(name, where)
         for entry in filter(None, proto.input):
             if entry not in tensors:
@@ -186,20 +243,6 @@ class Graph:
         if maker is not None and maker < position:
             return f"reads '{name}', an output of {self.nodes[maker].op_type} that is not supported"
         return f"reads '{name}', which nothing before it makes"
-
-    def _results(self, node: Node, proto: Any, droppable: bool) -> list[Tensor]:
-        """Return the outputs of a node: folded if its inputs are constants, else by the table of operators."""
-        standard = proto.domain in DOMAINS
-        constant = not any(isinstance(tensor, Computed) for tensor in node.inputs)
-        if not standard or (constant and not is_foldable(proto)) or (not constant and node.operator not in OPERATORS):
-            raise _unsupported(node, proto, droppable)
-        if constant:
-            return fold(node, proto)
-        try:
-            results = OPERATORS[node.operator](node)
-        except BROKEN as error:
-            raise node.error(f"is not valid: {error}") from error
-        return results if isinstance(results, list) else [results]
 
     # --- constants ---
 
@@ -277,13 +320,21 @@ def _dense(tensor: Any) -> NDArray[Any]:
     return dense
 
 
-def _unsupported(node: Node, proto: Any, droppable: bool) -> ModelError:
-    if droppable:
-        hint = "--drop-softmax (drop_softmax=True) leaves it out, so that the outputs are the logits"
-        return node.error(f"operator {node.operator} is not supported: it is not piecewise linear", hint)
-    domain = f" of domain '{proto.domain}'" if proto.domain not in DOMAINS else ""
-    hint = f"supported: {', '.join(OPERATORS)}; on constants, every standard operator without a subgraph"
-    return node.error(f"operator {node.operator}{domain} is not supported", hint)
+def _is_supported(proto: Any, constant: bool) -> bool:
+    """Return whether there is a way to compute a node, of which `constant` says whether the result is one."""
+    known = proto.op_type in KNOWN_ANYWAY or (is_foldable(proto) if constant else proto.op_type in OPERATORS)
+    return proto.domain in DOMAINS and known
+
+
+def _results(node: Node, proto: Any) -> list[Tensor]:
+    """Return the outputs of a node: folded if its inputs are constants, else by the table of operators."""
+    if not any(isinstance(tensor, Computed) for tensor in node.inputs):
+        return fold(node, proto)
+    try:
+        results = OPERATORS[node.operator](node)
+    except BROKEN as error:
+        raise node.error(f"is not valid: {error}") from error
+    return results if isinstance(results, list) else [results]
 
 
 def _check_finite(node: Node, ops: list[Op]) -> None:

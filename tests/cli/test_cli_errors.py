@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from cli_process import command
+from onnx import helper
 
 BOX = ["--box", "0", "1"]
 PREFIX = "lipc: error: "
@@ -58,23 +61,27 @@ def folder(models: Path, tmp_path: Path) -> Path:
 MODEL = "{small}"
 LONG = "n" * 300
 
-# What is wrong, the call ({x} stands for the file x in a folder), and a word that the message must hold.
+# What is wrong with the model: the call ({x} stands for the file x in a folder), and how the line starts.
+BAD_MODELS: list[tuple[list[str], str]] = [
+    (["missing.onnx", *BOX], "missing.onnx: error: cannot be read: No such file"),
+    (["missing.onnx"], "missing.onnx: error: "),
+    (["solve", "missing.onnx"], "missing.onnx: error: "),
+    (["{empty.onnx}", *BOX], "{empty.onnx}: error: "),
+    (["{cut.onnx}", *BOX], "{cut.onnx}: error: "),
+    (["{text.onnx}", *BOX], "{text.onnx}: error: "),
+    (["{sub}", *BOX], "{sub}: error: is a folder"),
+    (["/dev/null", *BOX], "/dev/null: error: "),
+    ([LONG + ".onnx", *BOX], LONG + ".onnx: error: cannot be read: File name too long"),
+    (["a\0b.onnx", *BOX], "'a\\x00b.onnx': error: cannot be read"),
+    (["{a-file}/model.onnx", *BOX], "{a-file}/model.onnx: error: cannot be read: Not a directory"),
+    (["{softmax.onnx}", *BOX], "{softmax.onnx}: node 5 (Softmax) -> 'p': error: operator Softmax is not supported"),
+    (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "{cut.onnx}: error: "),
+]
+
+# What is wrong with anything else, and a word that the message must hold.
 MISTAKES: list[tuple[list[str], str]] = [
-    # the model
-    (["missing.onnx", *BOX], "missing.onnx: cannot be read: No such file"),
-    (["missing.onnx"], "missing.onnx"),
-    (["solve", "missing.onnx"], "missing.onnx"),
-    (["{empty.onnx}", *BOX], "empty.onnx"),
-    (["{cut.onnx}", *BOX], "cut.onnx"),
-    (["{text.onnx}", *BOX], "text.onnx"),
-    (["{sub}", *BOX], "is a folder"),
     (["", *BOX], ""),
     (["solve", "", *BOX], ""),
-    (["/dev/null", *BOX], "/dev/null"),
-    ([LONG + ".onnx", *BOX], "name too long"),
-    (["a\0b.onnx", *BOX], ""),
-    (["{a-file}/model.onnx", *BOX], "Not a directory"),
-    (["{softmax.onnx}", *BOX], "--drop-softmax"),
     # flags
     ([MODEL, "--wrong"], "--wrong"),
     (["--wrong"], "--wrong"),
@@ -181,7 +188,6 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([MODEL, *BOX, "-o", "{existing.mps}", "--map", "a\0b"], "NUL"),
     ([MODEL, *BOX, "--map", "{nowhere}/map.json"], "no such folder"),
     ([MODEL, *BOX, "--map", "-"], "standard output"),
-    (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "cut.onnx"),
     ([MODEL, "--box", "1", "0", "-o", "{existing.mps}"], "empty"),
 ]
 
@@ -217,23 +223,49 @@ def test_a_mistake_is_one_line(
     assert snapshot(folder) == before
 
 
+@pytest.mark.parametrize(("args", "start"), BAD_MODELS, ids=[label(args) for args, _ in BAD_MODELS])
+def test_a_bad_model_is_one_line_that_starts_with_it(
+    lipc: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], start: str
+) -> None:
+    monkeypatch.chdir(folder)
+    before = snapshot(folder)
+    shown = lipc(*substituted(args, folder))
+    assert (shown.code, shown.out, shown.err.count("\n")) == (2, "", 1)
+    assert shown.err.startswith(*substituted([start], folder))
+    assert shown.err.endswith("\n")
+    assert snapshot(folder) == before
+
+
 PROCESS_MISTAKES = [
-    (["missing.onnx", *BOX], "missing.onnx"),
-    (["solve", MODEL, "--box", "1", "0", "--json"], "empty"),
-    (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "cut.onnx"),
-    ([MODEL, *BOX, "-o", "{nowhere}/model.mps"], "no such folder"),
-    (["solve", MODEL, "--wrong"], "--wrong"),
+    (["missing.onnx", *BOX], "missing.onnx: error: cannot be read"),
+    (["solve", MODEL, "--box", "1", "0", "--json"], PREFIX + "the domain is empty"),
+    (["{cut.onnx}", *BOX, "-o", "{existing.mps}"], "{cut.onnx}: error: is not an ONNX model"),
+    ([MODEL, *BOX, "-o", "{nowhere}/model.mps"], PREFIX + "{nowhere}/model.mps: "),
+    (["solve", MODEL, "--wrong"], PREFIX + "No such option '--wrong'"),
 ]
 
 
-@pytest.mark.parametrize(("args", "word"), PROCESS_MISTAKES, ids=[label(args) for args, _ in PROCESS_MISTAKES])
-def test_a_mistake_in_a_process(process: Call, folder: Path, args: list[str], word: str) -> None:
+@pytest.mark.parametrize(("args", "start"), PROCESS_MISTAKES, ids=[label(args) for args, _ in PROCESS_MISTAKES])
+def test_a_mistake_in_a_process(process: Call, folder: Path, args: list[str], start: str) -> None:
     before = snapshot(folder)
     shown = process(*substituted(args, folder))
     assert (shown.code, shown.out, shown.err.count("\n")) == (2, "", 1)
-    assert shown.err.startswith(PREFIX)
-    assert word in shown.err
+    assert shown.err.startswith(*substituted([start], folder))
     assert snapshot(folder) == before
+
+
+def test_each_operator_that_is_not_supported_is_a_line(lipc: Call, tmp_path: Path) -> None:
+    names = ["x", "a", "b", "y"]
+    nodes = [helper.make_node("Tanh", [before], [after]) for before, after in pairwise(names)]
+    ends = [[helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 2])] for name in ("x", "y")]
+    model = helper.make_model(helper.make_graph(nodes, "network", *ends), ir_version=8)
+    onnx.save(model, tmp_path / "tanh.onnx")
+    shown = lipc(tmp_path / "tanh.onnx", *BOX)
+    first, second, third = shown.err.splitlines()
+    assert (shown.code, shown.out) == (2, "")
+    assert first == f"{tmp_path}/tanh.onnx: node 0 (Tanh) -> 'a': error: operator Tanh is not supported"
+    assert second == f"{tmp_path}/tanh.onnx: node 1 (Tanh) -> 'b': error: operator Tanh is not supported"
+    assert third.startswith(f"{tmp_path}/tanh.onnx: node 2 (Tanh) -> 'y': error: operator Tanh is not supported; ")
 
 
 FULL = [

@@ -1,6 +1,7 @@
 """Whatever is wrong with a file is one `ModelError` that says what, where and what to do."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -8,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx_models import NEWEST, Case, X, Z, case, make_model, weights
 
-from lipc.errors import ModelError
+from lipc.errors import ModelError, CombinedError
 from lipc.frontends.onnx import import_onnx, read_onnx
 
 w = weights
@@ -97,7 +98,7 @@ NODES = [
 @pytest.mark.parametrize(("subject", "message", "hint"), NODES, ids=[f"{row[0]}-{row[1]}" for row in NODES])
 def test_node_error(subject: Case, message: str, hint: str):
     text = message_of(raw(subject))
-    assert f"net.onnx: node 'subject' ({subject.operator}): " in text or "initializer" in text
+    assert f"net.onnx: node 'subject' ({subject.operator}) -> 'y': " in text or "initializer" in text
     assert message in text
     assert hint in text
 
@@ -111,9 +112,82 @@ def test_uneven_split():
 def test_unsupported_operator_names_node_operator_and_what_is_supported(operator):
     nodes = [node(operator, ["x"], ["h"], name="act"), node("Relu", ["h"], ["y"])]
     text = message_of(make_model(nodes, [1, 3]))
-    assert f"net.onnx: node 'act' ({operator}): operator {operator} is not supported" in text
+    assert f"net.onnx: node 'act' ({operator}) -> 'h': operator {operator} is not supported" in text
     assert all(name in text for name in ("supported: Abs, Add", "Conv,", "MaxPool", "Relu"))
     assert "--drop-softmax" not in text
+
+
+def test_the_command_line_prints_the_place_first():
+    with pytest.raises(ModelError) as caught:
+        import_onnx(make_model([node("Relu", ["x"], ["h"]), node("Tanh", ["h"], ["y"])], [1, 3]), source="net.onnx")
+    line = caught.value.render()
+    assert line.startswith("net.onnx: node 1 (Tanh) -> 'y': error: operator Tanh is not supported; supported: Abs,")
+    assert "\n" not in line
+
+
+def test_a_terminal_does_not_obey_a_model():
+    nodes = [node("Tanh", ["x"], ["y"], name="a\x1b[2J\nb")]
+    with pytest.raises(ModelError) as caught:
+        import_onnx(make_model(nodes, [1, 3], check=False), source="net.onnx")
+    assert caught.value.render().startswith("net.onnx: node 'a?[2J b' (Tanh) -> 'y': error: ")
+
+
+def errors_of(model: onnx.ModelProto) -> list[str]:
+    with pytest.raises(CombinedError) as caught:
+        import_onnx(model, source="net.onnx")
+    assert len(str(caught.value).splitlines()) == len(caught.value.errors)
+    return caught.value.render().splitlines()
+
+
+def test_all_unsupported_operators_of_a_chain_are_reported_at_once():
+    """Those behind a failed one too, but not what only cannot be checked any more."""
+    nodes = [
+        node("Sigmoid", ["x"], ["a"], name="first"),
+        node("Relu", ["a"], ["b"]),
+        node("MatMul", ["b", "W"], ["c"]),
+        node("Tanh", ["c"], ["d"]),
+        node("Neg", ["d"], ["y"]),
+    ]
+    first, second = errors_of(make_model(nodes, [1, 3], {"W": w(5, 2)}, check=False))
+    assert first == "net.onnx: node 'first' (Sigmoid) -> 'a': error: operator Sigmoid is not supported"
+    assert second.startswith("net.onnx: node 3 (Tanh) -> 'd': error: operator Tanh is not supported; supported: Abs,")
+
+
+def test_errors_of_independent_nodes_are_reported_in_the_order_of_the_graph():
+    nodes = [
+        node("MatMul", ["x", "W"], ["a"], name="product"),
+        node("Elu", ["x"], ["b"]),
+        node("Add", ["a", "b"], ["y"]),
+    ]
+    first, second = errors_of(make_model(nodes, [1, 3], {"W": w(5, 2)}, check=False))
+    assert first.startswith("net.onnx: node 'product' (MatMul) -> 'a': error: factors of shapes (1, 3) and (5, 2) do")
+    assert second.startswith("net.onnx: node 1 (Elu) -> 'b': error: operator Elu is not supported; supported: Abs,")
+
+
+def test_constants_and_shapes_behind_a_failed_node_are_no_errors():
+    nodes = [
+        node("RandomNormal", [], ["r"], shape=[1, 3], name="r"),
+        node("Exp", ["r"], ["e"]),
+        node("Sigmoid", ["x"], ["a"], name="a"),
+        node("Shape", ["a"], ["s"]),
+        node("Sqrt", ["s"], ["q"]),
+        node("Reshape", ["a", "q"], ["b"]),
+        node("Add", ["b", "e"], ["y"]),
+    ]
+    errors = errors_of(make_model(nodes, [1, 3], check=False))
+    assert [error.split(":")[1] for error in errors] == [
+        " node 'r' (RandomNormal) -> 'r'",
+        " node 'a' (Sigmoid) -> 'a'",
+    ]
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, "and 1 more error"), (50, "and 30 more errors")])
+def test_no_more_than_twenty_errors_are_shown(count, more):
+    names = ["x", *(f"t{k}" for k in range(count - 1)), "y"]
+    nodes = [node("Sigmoid", [before], [after]) for before, after in pairwise(names)]
+    errors = errors_of(make_model(nodes, [1, 3]))
+    assert [f"node {k} (Sigmoid)" in error for k, error in enumerate(errors[:20])] == [True] * 20
+    assert errors[20:] == ([f"net.onnx: error: {more}"] if more else [])
 
 
 def test_unsupported_domain():

@@ -125,7 +125,7 @@ def test_residual_network(opset, dtype):
 def test_origins_name_the_node():
     program = import_onnx(residual(13, np.float32), source="net.onnx").program
     sources = [program.ops[value].origin.source for value in program.find(Conditional)]
-    assert sources == ["net.onnx: node 'Relu_2' (Relu)", "net.onnx: node 'last' (Relu)"]
+    assert sources == ["net.onnx: node 2 (Relu) -> 'r1'", "net.onnx: node 'last' (Relu) -> 'r2'"]
     assert program.ops[0].origin.source == "net.onnx: input 'x'"
 
 

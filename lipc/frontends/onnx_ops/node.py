@@ -60,7 +60,7 @@ class Node:
     operator, opset
         What it does, and the version of the operator set that says what this means.
     where
-        For messages: ``file.onnx: node 'Relu_3' (Relu)``.
+        For messages: ``file.onnx: node 'Relu_3' (Relu) -> 'out_7'``.
     inputs, names
         The input tensors (`None`: left out) and their names.
     outputs
