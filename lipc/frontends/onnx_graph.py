@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import external_data_helper, numpy_helper
 from scipy.sparse import csr_array
 
-from lipc.errors import ModelError, CombinedError
+from lipc.errors import CombinedError, ModelError
 from lipc.frontends.network import Network
 from lipc.frontends.onnx_ops import OPERATORS
 from lipc.frontends.onnx_ops.folding import fold, is_foldable

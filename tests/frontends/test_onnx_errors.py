@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 from onnx_models import NEWEST, Case, X, Z, case, make_model, weights
 
-from lipc.errors import ModelError, CombinedError
+from lipc.errors import CombinedError, ModelError
 from lipc.frontends.onnx import import_onnx, read_onnx
 
 w = weights
