@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -92,7 +92,10 @@ def describe_pass(name: str) -> tuple[str, str]:
     found = pass_class(name)
     if found is None:
         raise QueryError(f"there is no pass '{name}'")
-    options = ",".join(f"{_option_name(each)}={_value_text(each.default)}" for each in _options(found))
+    options = ",".join(
+        f"{_option_name(each)}={'...' if each.default is MISSING else _value_text(each.default)}"
+        for each in _options(found)
+    )
     return f"{name}{{{options}}}" if options else name, (found.__doc__ or "").strip().partition("\n")[0]
 
 
@@ -193,7 +196,7 @@ class _Reader:
                 self._complain(f"option '{key}' is given twice", key)
             elif field is not None:
                 given[field] = parsed
-        missing = [each for each in _options(found) if each.default is each.default_factory and each.name not in given]
+        missing = [each for each in _options(found) if each.default is MISSING and each.name not in given]
         if missing:
             names = ", ".join(map(_option_name, missing))
             self._complain(f"pass '{name}' needs the option {names}", name, f"write {name}{{{names}=...}}")
