@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from lipc.bounds.domain import tight_box
 from lipc.bounds.rounding import UNIT, SplitMatrix, down, up
 from lipc.errors import QueryError
-from lipc.ir import Affine, Conditional, Floats, Input, Interval, Op, Program, Switch
+from lipc.ir import Affine, Conditional, Floats, Input, Interval, Kind, Op, Program, Switch
 
 
 def interval_of(program: Program, value: int, bounds: Mapping[int, Interval]) -> Interval:
@@ -26,7 +27,8 @@ def interval_of(program: Program, value: int, bounds: Mapping[int, Interval]) ->
     """
     op = program.ops[value]
     if isinstance(op, Input):
-        return Interval(op.domain.lower, op.domain.upper)
+        box = Interval(op.domain.lower, op.domain.upper)
+        return box if op.kind is Kind.BIT else tight_box(op.domain)
     if isinstance(op, Conditional):
         return bits_of(bounds[op.operand])
     if isinstance(op, Switch):

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lipc.bounds.domain import support, support_box
 from lipc.bounds.interval import intersect, interval_of, is_relu
 from lipc.bounds.rounding import UNDERFLOW, UNIT, summands
-from lipc.ir import Affine, Conditional, Floats, Input, Interval, Kind, Polytope, Program, Switch, Term, transpose
+from lipc.ir import Affine, Conditional, Floats, Input, Interval, Kind, Program, Switch, Term, transpose
 
 BLOCK_ENTRIES = 4_000_000
 """Coefficients held at a time; more rows than fit are bounded in blocks."""
@@ -102,13 +103,13 @@ class _Relaxation:
                 continue
             op = self.program.ops[current]
             if isinstance(op, Input):
-                state.add_constant(*support(op.domain, coefficients.T))
+                state.add_constant(*support(op.domain, coefficients.T, self.bounds[current]))
             elif isinstance(op, Affine):
                 self._through_affine(state, op, coefficients)
             elif isinstance(op, Switch):
                 self._through_switch(state, op, coefficients)
             else:
-                state.add_constant(*_support_box(self.bounds[current], coefficients.T))
+                state.add_constant(*support_box(self.bounds[current], coefficients.T))
         return state.limits()
 
     def _through_affine(self, state: _Backward, op: Affine, coefficients: Floats) -> None:
@@ -211,29 +212,3 @@ def _underflow(magnitude: Floats) -> float:
 def _outward(positive: Floats) -> Floats:
     """Return numbers above nonnegative products of two roundings."""
     return positive * (1.0 + 4.0 * UNIT) + UNDERFLOW
-
-
-def support(domain: Polytope, rows: Floats) -> tuple[Floats, Floats]:
-    """Return the largest value of ``rows @ x`` over a polytope, or a bound of it, and its rounding error.
-
-    Exact for boxes and for simplices (choices of one of n); other rows of the polytope are ignored.
-    """
-    if is_simplex(domain):
-        largest = rows.max(axis=1, initial=-np.inf)
-        if domain.row_lower[0] < 1:
-            largest = np.maximum(largest, 0.0)
-        return largest, np.zeros(len(rows))
-    return _support_box(Interval(domain.lower, domain.upper), rows)
-
-
-def is_simplex(domain: Polytope) -> bool:
-    """Return whether a polytope is ``{x >= 0, sum(x) <= 1}`` or its face ``sum(x) = 1``."""
-    if domain.rows.shape[0] != 1 or domain.row_upper[0] != 1 or domain.row_lower[0] not in (0, 1):
-        return False
-    full = domain.rows.nnz == domain.size and bool((domain.rows.data == 1).all())
-    return full and not domain.lower.any() and bool((domain.upper == 1).all())
-
-
-def _support_box(box: Interval, rows: Floats) -> tuple[Floats, Floats]:
-    value = np.maximum(rows, 0.0) @ box.upper + np.minimum(rows, 0.0) @ box.lower
-    return value, (rows.shape[1] + 2) * UNIT * (np.abs(rows) @ box.magnitude) + UNDERFLOW

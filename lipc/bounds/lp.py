@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from lipc.ir import Floats
+from lipc.ir import Floats, Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,11 +17,11 @@ class LinearProgram:
     Parameters
     ----------
     matrix
-        Shape ``(rows, columns)``, dense.
+        Shape ``(rows, columns)``, dense or CSR.
     """
 
     cost: Floats
-    matrix: Floats
+    matrix: Matrix
     row_lower: Floats
     lower: Floats
     upper: Floats
@@ -46,9 +47,14 @@ def solve_linear_program(program: LinearProgram, seconds: float = np.inf) -> Lin
     model.col_lower_, model.col_upper_ = program.lower, program.upper
     model.row_lower_, model.row_upper_ = program.row_lower, np.full(rows, np.inf)
     model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    model.a_matrix_.start_ = np.arange(0, rows * columns + 1, columns, dtype=np.int32)
-    model.a_matrix_.index_ = np.tile(np.arange(columns, dtype=np.int32), rows)
-    model.a_matrix_.value_ = program.matrix.reshape(-1)
+    if isinstance(program.matrix, csr_array):
+        model.a_matrix_.start_ = program.matrix.indptr.astype(np.int32)
+        model.a_matrix_.index_ = program.matrix.indices.astype(np.int32)
+        model.a_matrix_.value_ = program.matrix.data
+    else:
+        model.a_matrix_.start_ = np.arange(0, rows * columns + 1, columns, dtype=np.int32)
+        model.a_matrix_.index_ = np.tile(np.arange(columns, dtype=np.int32), rows)
+        model.a_matrix_.value_ = program.matrix.reshape(-1)
     engine = highspy.Highs()
     engine.silent()
     if np.isfinite(seconds):

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
 from lipc.bounds import interval_bounds, linear, linear_bounds
-from lipc.bounds.linear import is_simplex, support
+from lipc.bounds.domain import is_simplex, support
 from lipc.errors import InternalError
 from lipc.ir import Builder, Interval, Kind, Polytope
 from lipc.passes.bounds import Bounds
@@ -95,10 +96,11 @@ def test_simplices_are_told_from_other_polytopes() -> None:
     rows = np.random.default_rng(2).normal(size=(10, 3))
     for domain in others:
         assert not is_simplex(domain)
-        # The rows are ignored: a bound over the box, which is larger than the polytope.
         largest, _ = support(domain, rows)
-        corners = np.maximum(rows, 0) @ domain.upper + np.minimum(rows, 0) @ domain.lower
-        np.testing.assert_allclose(largest, corners)
+        matrix = domain.rows.toarray()
+        sides = (np.vstack([matrix, -matrix]), np.concatenate([domain.row_upper, -domain.row_lower]))
+        box = np.stack([domain.lower, domain.upper], axis=1)
+        np.testing.assert_allclose(largest, [-linprog(-row, *sides, bounds=box).fun for row in rows], atol=1e-12)
 
 
 def csr_of(rows: list[list[float]]) -> csr_array:
