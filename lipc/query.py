@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lipc.bounds.points import Inside
 from lipc.errors import QueryError
 from lipc.grammars import grammar
 from lipc.ir import Builder, Floats, Input, L1Ball, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
@@ -253,7 +254,9 @@ class Query:
         network_input, _ = network.network_input()
         builder = Builder(network.ops)
         old = network.ops[network_input]
-        builder.ops[network_input] = Input(old.origin, self._fitting_domain(old.size))
+        domain = self._fitting_domain(old.size)
+        _check_nonempty(domain)
+        builder.ops[network_input] = Input(old.origin, domain)
         outputs = network.ops[network.result].size
         result = network.result
         functional = self.functional
@@ -293,13 +296,15 @@ class Query:
             raise QueryError(
                 f"the domain is empty: input {at} ranges from {domain.lower[at]:g} to {domain.upper[at]:g}"
             )
+        if not domain.is_box:
+            _check_constraints(domain)
         return domain
 
     def describe(self, network: Program) -> dict[str, object]:
         """Return the question as plain values for JSON; bounds of the domain as their smallest and largest."""
         inputs = network.network_input()[1].size
         outputs = network.ops[network.result].size
-        domain = self._fitting_domain(inputs)
+        domains = [_description(piece._fitting_domain(inputs)) for piece in self.pieces()]
         functional = self.functional
         several = functional is None and outputs > 1
         return {
@@ -307,13 +312,68 @@ class Query:
             "norm": self.norm.value,
             "output": str(functional) if functional else (f"all {outputs}, largest (l_inf)" if several else "y[0]"),
             "several_outputs": several,
-            "domain": {
-                "type": "box",
-                "inputs": inputs,
-                "lower": [float(domain.lower.min()), float(domain.lower.max())],
-                "upper": [float(domain.upper.min()), float(domain.upper.max())],
-            },
+            "domain": domains[0] if len(domains) == 1 else _union_description(domains),
         }
+
+
+def _description(domain: Polytope) -> dict[str, object]:
+    """Return a domain as plain values: its bounds by the smallest and largest, its rows by their number."""
+    description: dict[str, object] = {
+        "type": "polytope" if domain.rows.shape[0] else "box" if domain.l1 is None else "l1-ball",
+        "inputs": domain.size,
+        "lower": [float(domain.lower.min()), float(domain.lower.max())],
+        "upper": [float(domain.upper.min()), float(domain.upper.max())],
+    }
+    if domain.rows.shape[0]:
+        description["rows"] = int(domain.rows.shape[0])
+    if domain.l1 is not None:
+        description["radius"] = float(domain.l1.radius)
+    return description
+
+
+def _union_description(pieces: list[dict[str, object]]) -> dict[str, object]:
+    ends = {side: np.array([piece[side] for piece in pieces]) for side in ("lower", "upper")}
+    return {
+        "type": "union",
+        "inputs": pieces[0]["inputs"],
+        **{side: [float(values.min()), float(values.max())] for side, values in ends.items()},
+        "pieces": pieces,
+    }
+
+
+def _check_constraints(domain: Polytope) -> None:
+    """Raise a `QueryError` for half-spaces or a ball with senseless numbers, or without a point in the box."""
+    rows, ball = domain.rows, domain.l1
+    sides = np.concatenate([domain.row_lower, domain.row_upper])
+    if rows.shape != (len(domain.row_lower), domain.size) or len(sides) != 2 * rows.shape[0]:
+        raise QueryError("the half-spaces of the domain have another number of entries, or of sides, than it has")
+    if not np.isfinite(rows.data).all() or np.isnan(sides).any():
+        raise QueryError("a half-space of the domain has a number that is not finite")
+    finite = sides[np.isfinite(sides)]
+    if max(np.abs(rows.data).max(initial=0.0), np.abs(finite).max(initial=0.0)) > LARGEST_BOUND:
+        raise QueryError(f"a half-space of the domain has a number beyond {LARGEST_BOUND:g}")
+    if ball is not None:
+        if len(ball.center) != domain.size:
+            raise QueryError(f"the ball has a center of {len(ball.center)} entries, the domain {domain.size}")
+        if not (np.isfinite(ball.center).all() and 0 <= ball.radius < np.inf):
+            raise QueryError("the ball needs a finite center and a finite radius that is not negative")
+        if max(np.abs(ball.center).max(initial=0.0), ball.radius) > LARGEST_BOUND:
+            raise QueryError(f"the ball has a number beyond {LARGEST_BOUND:g}")
+    crossed = np.flatnonzero(domain.row_lower > domain.row_upper)
+    if len(crossed):
+        row = int(crossed[0])
+        low, high = domain.row_lower[row], domain.row_upper[row]
+        raise QueryError(f"the domain is empty: its half-space {row} ranges from {low:g} to {high:g}")
+
+
+def _check_nonempty(domain: Polytope) -> None:
+    """Raise a `QueryError` if half-spaces and ball are proven to leave nothing of the box."""
+    if domain.is_box or not Inside(domain).empty:
+        return
+    count = domain.rows.shape[0]
+    what = ["its half-space" if count == 1 else f"its {count} half-spaces"] if count else []
+    what += ["its l_1 ball"] if domain.l1 is not None else []
+    raise QueryError(f"the domain is empty: no point of its box lies within {' and '.join(what)}")
 
 
 def _repeated(domain: Polytope, size: int) -> Polytope:

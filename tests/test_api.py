@@ -185,7 +185,7 @@ ROOMS: dict[str, set[str]] = {
     "ir": set(),
     "frontends": {"ir", "query"},
     "bounds": {"ir"},
-    "query": {"ir"},
+    "query": {"ir", "bounds"},
     "passes": {"ir", "bounds"},
     "mip": {"ir", "bounds"},
     "formats": {"ir", "bounds", "passes", "mip"},

@@ -66,11 +66,23 @@ def _affine_rules(op: Affine, read: list[Op]) -> list[tuple[str, bool]]:
 def _input_rules(op: Input) -> list[tuple[str, bool]]:
     domain = op.domain
     bits = op.kind is Kind.REAL or bool((domain.lower >= 0).all() and (domain.upper <= 1).all())
-    return [
+    paired = len(domain.row_upper) == len(domain.row_lower)
+    paired = paired and bool((domain.row_lower <= domain.row_upper).all())
+    rules = [
         ("has a nonempty box", bool((domain.lower <= domain.upper).all())),
         ("has rows of its size", domain.rows.shape == (len(domain.row_lower), op.size)),
+        ("has finite rows", bool(np.isfinite(domain.rows.data).all())),
+        ("has two sides for each row, that do not cross", paired),
         ("has bits within [0, 1]", bits),
     ]
+    if domain.l1 is not None:
+        center, radius = domain.l1.center, domain.l1.radius
+        rules += [
+            ("has an l_1 ball of reals only", op.kind is Kind.REAL),
+            ("has an l_1 ball of its size with a finite center", len(center) == op.size and _finite_vector(center)),
+            ("has an l_1 ball with a finite radius that is not negative", 0 <= radius < np.inf),
+        ]
+    return rules
 
 
 def _finite_vector(vector: Floats) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.bounds.interval import interval_bounds, is_relu
-from lipc.bounds.rounding import summands
+from lipc.bounds.rounding import UNIT, summands, up
 from lipc.errors import InternalError
 from lipc.ir import (
     Affine,
@@ -24,6 +24,7 @@ from lipc.ir import (
     Input,
     Interval,
     Kind,
+    L1Ball,
     Matrix,
     Op,
     Program,
@@ -139,15 +140,36 @@ class _Lowering:
     def _input(self, value: int, op: Input) -> _Expression:
         domain = op.domain
         role = Role.BIT if op.kind is Kind.BIT else Role.INPUT
-        entries = self._add_columns(value, role, "", Interval(domain.lower, domain.upper))
-        count = domain.rows.shape[0]
-        if count:
-            start = self.rows[-1].columns.stop if self.rows else 0
-            name = self.row_namer.name(op.origin.name, "domain")
-            self.rows.append(Block(name, start, np.arange(count), value, None, op.origin.source))
-            self.row_terms.append({len(self.columns) - 1: domain.rows})
-            self.row_bounds.append(Interval(domain.row_lower, domain.row_upper))
+        entries = self._add_columns(value, role, "", self.bounds[value])
+        if domain.rows.shape[0]:
+            inside = _Expression({len(self.columns) - 1: domain.rows}, np.zeros(domain.rows.shape[0]))
+            self._add_numbered_rows(value, "domain", inside, Interval(domain.row_lower, domain.row_upper))
+        if domain.l1 is not None:
+            self._ball(value, entries, domain.l1)
         return entries
+
+    def _ball(self, value: int, entries: _Expression, ball: L1Ball) -> None:
+        """Append ``x = center + above - below`` and ``sum(above + below) <= radius`` with nonnegative parts."""
+        known = self.bounds[value]
+        parts = []
+        for role, way in ((Role.ABOVE, known.upper - ball.center), (Role.BELOW, ball.center - known.lower)):
+            limit = np.clip(up(way, UNIT * np.abs(way)), 0.0, ball.radius)
+            parts.append(self._add_columns(value, role, role.value, Interval(np.zeros(len(way)), limit)))
+        above, below = parts
+        center = _Expression({}, ball.center)
+        self._add_rows(value, "ball", (entries - center) - (above - below), 0.0, 0.0, None)
+        ones = np.ones((1, len(ball.center)))
+        total = _Expression({block: ones for part in parts for block in part.terms}, np.zeros(1))
+        self._add_numbered_rows(value, "radius", total, Interval(np.full(1, -np.inf), np.array([ball.radius])))
+
+    def _add_numbered_rows(self, value: int, suffix: str, row: _Expression, bounds: Interval) -> None:
+        """Append rows that stand for no entries of the value."""
+        origin = self.program.ops[value].origin
+        start = self.rows[-1].columns.stop if self.rows else 0
+        count = np.arange(len(row.offset))
+        self.rows.append(Block(self.row_namer.name(origin.name, suffix), start, count, value, None, origin.source))
+        self.row_terms.append(row.terms)
+        self.row_bounds.append(bounds)
 
     def _affine(self, value: int, op: Affine) -> _Expression:
         terms: dict[int, Matrix] = {}

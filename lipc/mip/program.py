@@ -26,6 +26,10 @@ class Role(Enum):
     """The result of a `Switch`: the operand where the bit is 1, else 0."""
     OFF = "off"
     """What a `Switch` withholds: the operand where the bit is 0, else 0."""
+    ABOVE = "above"
+    """How far the entries of an `Input` lie above the center of its l_1 ball."""
+    BELOW = "below"
+    """How far they lie below it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lipc.ir import Floats, Program, Switch
+from lipc.ir import Floats, Input, Program, Switch
 from lipc.mip.program import MixedIntegerProgram, Role
 
 
@@ -40,5 +40,8 @@ def columns_of(mip: MixedIntegerProgram, program: Program, values: list[Floats])
         op = program.ops[block.value]
         if block.role is Role.OFF and isinstance(op, Switch):
             entries = values[op.operand][0] - entries
+        elif block.role in (Role.ABOVE, Role.BELOW) and isinstance(op, Input) and op.domain.l1 is not None:
+            above = entries - op.domain.l1.center
+            entries = np.maximum(above if block.role is Role.ABOVE else -above, 0.0)
         columns[block.columns] = entries
     return columns / mip.column_scale
