@@ -3,6 +3,7 @@
 from lipc.mip.exclude import NoGood, exclude
 from lipc.mip.lower import lower
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
+from lipc.mip.rows import add_rows
 from lipc.mip.scaling import scale
 from lipc.mip.solution import choices_of, columns_of
 from lipc.mip.tiny import absorb_tiny_coefficients
@@ -14,6 +15,7 @@ __all__ = [
     "NoGood",
     "Role",
     "absorb_tiny_coefficients",
+    "add_rows",
     "choices_of",
     "columns_of",
     "exclude",

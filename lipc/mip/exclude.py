@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, vstack
+from scipy.sparse import csr_array
 
-from lipc.mip.program import Block, MixedIntegerProgram
+from lipc.mip.program import MixedIntegerProgram
+from lipc.mip.rows import append_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +34,5 @@ def exclude(program: MixedIntegerProgram, cuts: Sequence[NoGood]) -> MixedIntege
         (np.concatenate(signs), np.concatenate([cut.columns for cut in cuts]), pointers),
         shape=(len(cuts), program.matrix.shape[1]),
     )
-    rows.sort_indices()
     lower = np.array([1.0 - int(cut.ones.sum()) for cut in cuts])
-    start = program.matrix.shape[0]
-    names = {block.name for block in program.rows}
-    name = next(f"exclude.{k}" for k in range(len(names) + 1) if f"exclude.{k}" not in names)
-    block = Block(name, start, np.arange(len(cuts)), -1, None, "patterns without interior")
-    return replace(
-        program,
-        matrix=csr_array(vstack([program.matrix, rows], format="csr")),
-        row_lower=np.concatenate([program.row_lower, lower]),
-        row_upper=np.concatenate([program.row_upper, np.full(len(cuts), np.inf)]),
-        rows=(*program.rows, block),
-    )
+    return append_rows(program, rows, lower, np.full(len(cuts), np.inf), "exclude", "patterns without interior")
