@@ -1,6 +1,6 @@
 """Add constraint rows of your own to the program before it is written, or solved.
 
-How steep is the network where at most two of its four neurons are on? And where, besides, x0 + 2 x1 <= 0?
+How steep is the network where at most two of its four neurons are on? And where, besides, x0 + 2 x1 <= -1/4?
 Run it with `python examples/own_rows.py`.
 """
 
@@ -14,9 +14,8 @@ from lipc.mip import Role, add_rows
 from lipc.solvers.base import Task
 from lipc.solvers.scip import Scip
 
-# f(x) = 3 relu(x0 + x1) + relu(2 x0 - x1) + relu(x1 + 1/2) - relu(-x1 - 1/4) on the box [-1, 1]^2: with the first
-# three neurons on its gradient is (5, 3), with all four (5, 4), with the first and third (3, 4), with the second and third
-# (2, 0).
+# f(x) = 3 relu(x0 + x1) + relu(2 x0 - x1) + relu(x1 + 1/2) - relu(-x1 - 1/4) on the box [-1, 1]^2. Its gradient is
+# (5, 4) with all four neurons on, (3, 4) with the first and third, (2, 0) with the second and third.
 weights = [np.array([[1.0, 1.0], [2.0, -1.0], [0.0, 1.0], [0.0, -1.0]]), np.array([[3.0, 1.0, 1.0, -1.0]])]
 network = lipc.from_weights(weights, [np.array([0.0, 0.0, 0.5, -0.25]), np.zeros(1)])
 compiled = lipc.compile(network, lipc.Query(lipc.box([-1, -1], [1, 1])), mode="reverse")
@@ -29,8 +28,9 @@ for block in compiled.mip.columns:
 )
 
 two_on = add_rows(compiled.mip, {neurons: np.ones((1, 4))}, upper=2.0, name="at_most_two_on")
-both = add_rows(two_on, {"input": [[1.0, 2.0]]}, upper=0.0, name="halfplane")
-for title, mip in [("everywhere", compiled.mip), ("at most two neurons on", two_on), ("and x0 + 2 x1 <= 0", both)]:
+# A program of yours is solved as it stands: a pattern that your rows leave on a thin set only, such as a line, counts.
+both = add_rows(two_on, {"input": [[1.0, 2.0]]}, upper=-0.25, name="halfplane")
+for title, mip in [("everywhere", compiled.mip), ("at most two neurons on", two_on), ("and x0 + 2 x1 <= -1/4", both)]:
     outcome = Scip().solve(Task(mip), lambda _: None)
     print(f"{title:24} {outcome.bound:g}")
 
