@@ -15,8 +15,9 @@ from lipc.ir.matrix import (
     selection,
     transpose,
 )
+from lipc.ir.parser import parse_program
 from lipc.ir.polytope import Floats, L1Ball, Polytope
-from lipc.ir.printer import print_program
+from lipc.ir.printer import print_program, print_with_constants
 from lipc.ir.program import (
     Affine,
     Conditional,
@@ -64,7 +65,9 @@ __all__ = [
     "evaluate",
     "identity",
     "nonzero_columns",
+    "parse_program",
     "print_program",
+    "print_with_constants",
     "pullback",
     "pushforward",
     "scatter",

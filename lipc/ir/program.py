@@ -237,7 +237,7 @@ class Program:
     def __str__(self) -> str:
         from lipc.ir.printer import print_program
 
-        return print_program(self)
+        return print_program(self, elide=16)
 
     def users(self) -> list[list[int]]:
         """Return, for each value, the values computed from it directly, in order."""
