@@ -35,7 +35,10 @@ class Correspondence:
             if block.role in (Role.BIT, Role.INPUT)
         }
         recovered = compiled.recover(columns)
-        self.codes: dict[int, Floats] = {value: recovered[value] for value in compiled.asked.find(Conditional)}
+        self.codes: dict[int, Floats] = {
+            value: recovered.get(value, np.full(compiled.asked.ops[value].size, np.nan))
+            for value in compiled.asked.find(Conditional)
+        }
         self.relevant: Bits = {value: (codes >= FREE) | (codes < 0) for value, codes in self.codes.items()}
 
     def choices(self, columns: Floats) -> dict[int, Floats]:

@@ -50,6 +50,14 @@ class Source:
         flipped = np.zeros(size, bool) if flip is None else flip
         return Source(np.full(size, value), np.arange(size), np.full(size, np.nan), flipped)
 
+    def renumbered(self, new_values: Mapping[int, int]) -> Source:
+        """Return where the entries are after values were renumbered; those of values that went do not matter."""
+        values, take = self.values.copy(), self.take.copy()
+        for value, held in self.parts():
+            values[held] = new_values.get(value, -1)
+            take[held] = self.take[held] if value in new_values else -1
+        return Source(values, take, self.constant, self.flip & (take >= 0))
+
     def parts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """Yield each value of the new program that holds entries, with the old entries that it holds."""
         held = np.flatnonzero(self.take >= 0)

@@ -29,16 +29,21 @@ class DeadCodeElimination(Pass):
 
     def apply(self, program: Program) -> PassResult:
         """Return the program without dead operations."""
-        live = {program.result}
-        for value in range(program.result, -1, -1):
-            if value in live:
-                live.update(program.ops[value].operands)
-        live.update(program.find(Input))
-        new_values: dict[int, int] = {}
-        ops: list[Op] = []
-        for value in sorted(live):
-            new_values[value] = len(ops)
-            ops.append(renumber(program.ops[value], new_values))
-        bounds = {new_values[value]: known for value, known in program.bounds.items() if value in live}
-        pruned = Program(tuple(ops), new_values[program.result], program.objective).with_bounds(bounds)
+        pruned, new_values = without_dead_code(program)
         return PassResult(pruned, kept_whole(program, new_values))
+
+
+def without_dead_code(program: Program) -> tuple[Program, dict[int, int]]:
+    """Return the program of the inputs and of what the result depends on, and the new values of those that stay."""
+    live = {program.result}
+    for value in range(program.result, -1, -1):
+        if value in live:
+            live.update(program.ops[value].operands)
+    live.update(program.find(Input))
+    new_values: dict[int, int] = {}
+    ops: list[Op] = []
+    for value in sorted(live):
+        new_values[value] = len(ops)
+        ops.append(renumber(program.ops[value], new_values))
+    bounds = {new_values[value]: known for value, known in program.bounds.items() if value in live}
+    return Program(tuple(ops), new_values[program.result], program.objective).with_bounds(bounds), new_values

@@ -26,10 +26,15 @@ GROUP = "lipc.passes"
 
 BUILT_IN = {
     "bounds": "Bounds",
+    "canonicalize": "Canonicalize",
+    "cse": "CommonSubexpressionElimination",
     "dce": "DeadCodeElimination",
+    "fold": "Fold",
     "fuse": "Fuse",
     "jacobian": "Jacobian",
+    "merge-duplicates": "MergeDuplicates",
     "prune-stable": "PruneStable",
+    "scale": "Scale",
 }
 """Classes by pass; the file has the name of the pass."""
 
