@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import block_array, csr_array
 
+from lipc.bounds.constraints import Constraints
 from lipc.bounds.domain import centered, crossed_box, tight_box
 from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
 from lipc.bounds.membership import contains, exact_support
@@ -262,53 +263,32 @@ class _Margin:
         self.start, self.width = box.lower.copy(), box.upper - box.lower
         for column, value in flat.fixed.items():
             self.start[column], self.width[column] = value, 0.0
-        self.lower_rows = np.flatnonzero(np.isfinite(domain.row_lower))
-        self.upper_rows = np.flatnonzero(np.isfinite(domain.row_upper))
-        scaled = csr_array(domain.rows @ identity(domain.size, self.width))
-        reach = abs(scaled) @ np.ones(domain.size)
-        self.scale: Floats = np.where(reach > 0, reach, 1.0)
-        self.rows = csr_array(identity(len(reach), 1.0 / self.scale) @ scaled)
+        self.constraints = Constraints.of(domain, self.start, self.width, flat.rows)
 
     def solve(self) -> LinearSolution | None:
         """Return the solution of HiGHS."""
-        size, ball = self.domain.size, self.domain.l1
-        offset = self.domain.rows @ self.start
-        low = (self._sides(self.domain.row_lower) - offset) / self.scale
-        high = (self._sides(self.domain.row_upper) - offset) / self.scale
-        margin = csr_array(-np.array([[float(row not in self.flat.rows)] for row in range(len(offset))]))
-        unit, ones = identity(size), csr_array(np.ones((size, 1)))
-        blocks: list[list[csr_array | None]] = [
-            [self.rows[self.lower_rows], None, margin[self.lower_rows]],
-            [-self.rows[self.upper_rows], None, margin[self.upper_rows]],
-            [unit, None, -ones],
-            [-unit, None, -ones],
+        size, constraints = self.domain.size, self.constraints
+        margins = np.zeros(len(constraints.sides))
+        rows = np.concatenate([constraints.lower_rows, constraints.upper_rows]).tolist()
+        margins[: len(rows)] = [float(row not in self.flat.rows) for row in rows]
+        if self.domain.l1 is not None:
+            margins[-1] = float(not self.flat.ball)
+        columns = constraints.matrix.shape[1]
+        box = identity(columns)[:size]
+        blocks = [
+            [constraints.matrix, csr_array(-margins[:, None])],
+            [box, csr_array(-np.ones((size, 1)))],
+            [-box, csr_array(-np.ones((size, 1)))],
         ]
-        sides = [low[self.lower_rows], -high[self.upper_rows], np.zeros(size), -np.ones(size)]
-        if ball is None:
-            blocks = [[z, t] for z, _, t in blocks]
-        else:
-            radius = max(ball.radius, 1e-300)
-            share = identity(size, self.width / radius)
-            away = (self.start - ball.center) / radius
-            total = csr_array([[0.0 if self.flat.ball else -1.0]])
-            blocks += [[share, unit, None], [-share, unit, None], [None, -ones.T, total]]
-            sides += [-away, away, -np.ones(1)]
-        columns = size if ball is None else 2 * size
         return solve_linear_program(
             LinearProgram(
                 cost=np.append(np.zeros(columns), 1.0),
                 matrix=csr_array(block_array(blocks, format="csr")),
-                row_lower=np.concatenate(sides),
+                row_lower=np.concatenate([constraints.sides, np.zeros(size), -np.ones(size)]),
                 lower=np.full(columns + 1, -np.inf),
                 upper=np.append(np.full(columns, np.inf), 0.5),
             )
         )
-
-    def _sides(self, limits: Floats) -> Floats:
-        """Return the sides of the rows, that of an equation twice."""
-        sides = limits.copy()
-        sides[list(self.flat.rows)] = list(self.flat.rows.values())
-        return sides
 
     def point(self, solution: LinearSolution) -> Floats:
         """Return the point x of a solution."""
@@ -316,11 +296,7 @@ class _Margin:
 
     def multipliers(self, solution: LinearSolution) -> Floats:
         """Return a multiplier for each row of the domain, positive for its upper side."""
-        lower, upper = len(self.lower_rows), len(self.upper_rows)
-        multipliers = np.zeros(len(self.scale))
-        multipliers[self.lower_rows] -= solution.multipliers[:lower]
-        multipliers[self.upper_rows] += solution.multipliers[lower : lower + upper]
-        return multipliers / self.scale
+        return self.constraints.multipliers(solution.multipliers)
 
     def flatten(self, solution: LinearSolution) -> bool:
         """Take for equations what has a multiplier where nothing has room; return whether there is anything new.
@@ -329,18 +305,18 @@ class _Margin:
         """
         known = len(self.flat)
         held = solution.multipliers > FLAT
-        lower, upper, size = len(self.lower_rows), len(self.upper_rows), self.domain.size
+        constraints, size = self.constraints, self.domain.size
+        lower, upper, count = len(constraints.lower_rows), len(constraints.upper_rows), len(constraints.sides)
         for rows, limits, chosen in (
-            (self.lower_rows, self.domain.row_lower, held[:lower]),
-            (self.upper_rows, self.domain.row_upper, held[lower : lower + upper]),
+            (constraints.lower_rows, self.domain.row_lower, held[:lower]),
+            (constraints.upper_rows, self.domain.row_upper, held[lower : lower + upper]),
         ):
-            self.flat.rows.update(
-                {row: float(limits[row]) for row in rows[chosen].tolist() if row not in self.flat.rows}
-            )
-        for bounds, first in ((self.box.lower, lower + upper), (self.box.upper, lower + upper + size)):
+            new = set(rows[chosen].tolist()) - set(self.flat.rows)
+            self.flat.rows.update({row: float(limits[row]) for row in sorted(new)})
+        for bounds, first in ((self.box.lower, count), (self.box.upper, count + size)):
             columns = np.flatnonzero(held[first : first + size]).tolist()
             self.flat.fixed.update({k: float(bounds[k]) for k in columns if k not in self.flat.fixed})
-        self.flat.ball = self.flat.ball or bool(self.domain.l1 is not None and held[-1])
+        self.flat.ball = self.flat.ball or bool(self.domain.l1 is not None and held[count - 1])
         return len(self.flat) > known
 
 

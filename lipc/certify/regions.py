@@ -15,8 +15,12 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
+from scipy.sparse import block_array, csr_array, hstack
 
-from lipc.bounds.lp import LinearProgram, solve_linear_program
+from lipc.bounds.constraints import Constraints
+from lipc.bounds.domain import tight_box
+from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
+from lipc.bounds.membership import exact_support
 from lipc.certify.witness import Bits, exact_norm, reach_of
 from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback, pushforward
 from lipc.ir.exact import Dyadic, ExactInterpreter, round_up
@@ -69,6 +73,12 @@ class Regions:
         self.conditionals = list(program.find(Conditional))
         self.relevant = relevant or {value: np.ones(program.ops[value].size, bool) for value in self.conditionals}
         self.exact = ExactInterpreter(program)
+        box, plain = tight_box(self.domain), self.domain.is_box
+        self.start: Floats = np.zeros(self.domain.size) if plain else box.lower
+        self.width: Floats = np.ones(self.domain.size) if plain else box.upper - box.lower
+        cube = np.zeros(self.domain.size), np.ones(self.domain.size)
+        self.unit = (box.lower, box.upper) if plain else cube
+        self.constraints = Constraints.of(self.domain, self.start, self.width)
 
     def widest(self, bits: Bits, *, prove: bool = False) -> Region:
         """Find the widest interior point of a pattern's region by one linear program.
@@ -93,31 +103,73 @@ class Regions:
             if proof is not None:
                 return Region(None, proof)
         used = np.flatnonzero(slanted)
-        size = self.domain.size
-        matrix = np.hstack([rows[used] / scale[used, None], -np.ones((len(used), 1))])
-        limits = -offsets[used] / scale[used]
-        dense = self.domain.rows.toarray()
-        domain_rows = np.hstack([np.vstack([dense, -dense]), np.zeros((2 * len(dense), 1))])
-        domain_limits = np.concatenate([self.domain.row_lower, -self.domain.row_upper])
-        finite = np.isfinite(domain_limits)
+        solution = self._program(rows[used] / scale[used, None], offsets[used] / scale[used], None)
+        if solution is None:
+            return Region(None)
+        if solution.value > 0:
+            return Region(self._point(solution))
+        if not prove:
+            return Region(None)
+        return Region(None, self._conflict(bits, places, used, rows, scale, solution))
+
+    def steepest(self, bits: Bits, gradient: Floats) -> Floats | None:
+        """Return the point of the closure of a pattern's region where ``gradient @ x`` is largest, by floating point.
+
+        Returns
+        -------
+        array of shape ``(n,)`` or None
+            `None` if the region seems empty.
+        """
+        rows, offsets, _ = self._halfspaces(bits)
+        scale = np.abs(rows).sum(axis=1)
+        used = np.flatnonzero(scale > 0)
+        solution = self._program(rows[used] / scale[used, None], offsets[used] / scale[used], gradient)
+        return None if solution is None else self._point(solution)
+
+    def _program(self, rows: Floats, offsets: Floats, gradient: Floats | None) -> LinearSolution | None:
+        """Solve over the domain: ``rows @ x + offsets >= 0`` by as much as possible, or a gradient over that.
+
+        Columns: the point, for a domain with more than bounds in a box of its own as the unit cube; with a ball the
+        distances from its center; the margin, if no gradient is given.
+        """
+        constraints, size = self.constraints, self.domain.size
+        rows, offsets = rows * self.width, offsets + rows @ self.start
+        scale = np.ones(len(rows))
+        if not self.domain.is_box:
+            reach = np.abs(rows).sum(axis=1)
+            scale = np.where(reach > 0, reach, 1.0)
+        columns = constraints.matrix.shape[1]
+        above = [csr_array(rows / scale[:, None]), csr_array((len(rows), columns - size))]
+        blocks = [[csr_array(hstack(above, format="csr"))], [constraints.matrix]]
+        cost = np.zeros(columns)
+        lower, upper = np.full(columns, -np.inf), np.full(columns, np.inf)
+        lower[:size], upper[:size] = self.unit
+        if gradient is not None:
+            cost[:size] = gradient * self.width
+            largest = np.abs(cost).max(initial=0.0)
+            cost /= largest if largest > 0 else 1.0
+        else:
+            blocks[0].append(csr_array(-np.ones((len(rows), 1))))
+            blocks[1].append(csr_array((len(constraints.sides), 1)))
+            cost, lower, upper = np.append(cost, 1.0), np.append(lower, -np.inf), np.append(upper, 1.0)
         solution = solve_linear_program(
             LinearProgram(
-                cost=np.append(np.zeros(size), 1.0),
-                matrix=np.vstack([matrix, domain_rows[finite]]),
-                row_lower=np.concatenate([limits, domain_limits[finite]]),
-                lower=np.append(self.domain.lower, -np.inf),
-                upper=np.append(self.domain.upper, 1.0),
+                cost=cost,
+                matrix=csr_array(block_array(blocks, format="csr")),
+                row_lower=np.concatenate([-offsets / scale, constraints.sides]),
+                lower=lower,
+                upper=upper,
             ),
             self.deadline - monotonic(),
         )
         if solution is None:
-            return Region(None)
-        if solution.value > 0:
-            return Region(self.domain.clip(solution.point[:-1]))
-        if not prove:
-            return Region(None)
-        weights = solution.multipliers[: len(used)] / scale[used]
-        return Region(None, self._conflict(bits, places, used, weights))
+            return None
+        solution.multipliers[: len(rows)] /= scale
+        return solution
+
+    def _point(self, solution: LinearSolution) -> Floats:
+        """Return the point of a solution, in the box; it may lie outside rows and ball by the solver's tolerance."""
+        return self.domain.clip(self.start + self.width * solution.point[: self.domain.size])
 
     def norm_bound(self, bits: Bits, norm: Norm) -> float:
         """Return a float at or above the norm of the Jacobian that the chain rule gives for a pattern."""
@@ -175,28 +227,55 @@ class Regions:
         return slopes
 
     def _conflict(
-        self, bits: Bits, places: list[tuple[int, int]], used: NDArray[np.int64], weights: Floats
+        self,
+        bits: Bits,
+        places: list[tuple[int, int]],
+        used: NDArray[np.int64],
+        rows: Floats,
+        scale: Floats,
+        solution: LinearSolution,
     ) -> Conflict | None:
         """Return a proof from the multipliers of the linear program: as they are, or made exact."""
+        weights = solution.multipliers[: len(used)] / scale[used]
         largest = weights.max(initial=0.0)
         support = np.flatnonzero(weights > 1e-9 * largest)
         if not len(support):
             return None
-        chosen = [(int(used[k]), Fraction(float(weights[k]))) for k in support]
-        proof = self._prove(bits, places, chosen)
-        if proof is None and len(support) <= self.domain.size + 1:
-            exact = self._exact_multipliers(bits, [places[row] for row, _ in chosen])
-            if exact is not None:
-                proof = self._prove(bits, places, [(row, w) for (row, _), w in zip(chosen, exact, strict=True)])
-        return proof
+        members = [int(used[k]) for k in support]
+        chosen = [(row, Fraction(float(weight))) for row, weight in zip(members, weights[support], strict=True)]
+        duals = solution.multipliers[len(used) :]
+        of_rows = self.constraints.multipliers(duals)
+        by_row = {row: Fraction(float(of_rows[row])) for row in np.flatnonzero(of_rows).tolist()}
+        proof = self._prove(bits, places, chosen, by_row)
+        if proof is not None:
+            return proof
+        held = np.flatnonzero(np.abs(of_rows) > 1e-9 * np.abs(of_rows).max(initial=0.0))
+        if len(support) + len(held) > self.domain.size + 2:
+            return None
+        terms = np.vstack(
+            [weights[support, None] * rows[members], -of_rows[held, None] * self.domain.rows[held].toarray()]
+        )
+        balance = _Balance.of(terms, self.constraints.ball_multiplier(duals))
+        exact = self._exact_multipliers(bits, [places[row] for row in members], held, of_rows[held], balance)
+        if exact is None:
+            return None
+        by_row = dict(zip(held.tolist(), exact[len(members) :], strict=False))
+        return self._prove(bits, places, list(zip(members, exact, strict=False)), by_row)
 
-    def _prove(self, bits: Bits, places: list[tuple[int, int]], weights: list[tuple[int, Fraction]]) -> Conflict | None:
+    def _prove(
+        self,
+        bits: Bits,
+        places: list[tuple[int, int]],
+        weights: list[tuple[int, Fraction]],
+        of_rows: Mapping[int, Fraction] | None = None,
+    ) -> Conflict | None:
         """Return the conflict if the weighted sum of signed pre-activations is nowhere positive, decided exactly.
 
-        On an interior point of the region every summand with a gradient is positive, so the sum would be.
+        On an interior point of the region every summand with a gradient is positive, so the sum would be. The largest
+        value of the sum over the domain is bounded with the help of multipliers of the domain's rows; any would do.
         """
         members = [places[row] for row, _ in weights]
-        if self.domain.rows.shape[0] or any(weight < 0 for _, weight in weights):
+        if any(weight < 0 for _, weight in weights):
             return None
         anchor = self.domain.clip(np.zeros(self.domain.size))
         values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
@@ -210,8 +289,11 @@ class Regions:
             if len(weights) > 1 and not any(row):
                 return None
             gradient = [g + signed * r for g, r in zip(gradient, row, strict=True)]
-        for slope, at, low, high in zip(gradient, anchor, self.domain.lower, self.domain.upper, strict=True):
-            total += slope * ((Fraction(high) if slope > 0 else Fraction(low)) - Fraction(at))
+        multipliers = [(of_rows or {}).get(row, Fraction(0)) for row in range(self.domain.rows.shape[0])]
+        largest = exact_support(self.domain, gradient, multipliers)
+        if largest is None:
+            return None  # an empty domain proves everything, and is somebody else's business
+        total += largest - sum((g * Fraction(at) for g, at in zip(gradient, anchor.tolist(), strict=True)), Fraction(0))
         # With a single row without gradient the sum is its constant: it must be on the wrong side, not 0.
         if total > 0 or (total == 0 and not any(gradient) and len(weights) == 1):
             return None
@@ -222,21 +304,37 @@ class Regions:
         unit[entry] = 1.0
         return self.exact.pullback(values, {operand: Dyadic.of(unit)}, self.input).fractions()
 
-    def _exact_multipliers(self, bits: Bits, members: list[tuple[int, int]]) -> list[Fraction] | None:
-        """Return positive rational multipliers under which the signed gradients cancel; `None` if not unique."""
+    def _exact_multipliers(
+        self,
+        bits: Bits,
+        members: list[tuple[int, int]],
+        held: NDArray[np.int64],
+        of_rows: Floats,
+        balance: _Balance,
+    ) -> list[Fraction] | None:
+        """Return rational multipliers of members and rows under which the gradients balance; `None` if not unique.
+
+        Those of the members are nonnegative, those of the rows have the signs of the given ones.
+        """
         anchor = self.domain.clip(np.zeros(self.domain.size))
         values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
         columns = []
         for value, entry in members:
             row = self._row(values, self.program.ops[value].operands[0], entry)
             columns.append(row if bits[value][entry] else [-slope for slope in row])
+        columns += [[-Fraction(slope) for slope in row] for row in self.domain.rows[held].toarray().tolist()]
+        if balance.signs.any():
+            columns.append([Fraction(-int(sign)) for sign in balance.signs])
         equations = [list(equation) for equation in zip(*columns, strict=True)]
-        kernel = _kernel_vector(self._independent(equations), len(members), self.deadline)
+        equations = [equations[k] for k in np.flatnonzero(balance.equations)]
+        kernel = _kernel_vector(self._independent(equations), len(columns), self.deadline)
         if kernel is None:
             return None
-        if all(entry <= 0 for entry in kernel):
+        if all(entry <= 0 for entry in kernel[: len(members)]):
             kernel = [-entry for entry in kernel]
-        return kernel if all(entry >= 0 for entry in kernel) else None
+        of_members, of_held = kernel[: len(members)], kernel[len(members) : len(members) + len(held)]
+        turned = any(multiplier * Fraction(float(y)) < 0 for multiplier, y in zip(of_held, of_rows, strict=True))
+        return None if turned or any(entry < 0 for entry in of_members) else of_members + of_held
 
     def _independent(self, equations: list[list[Fraction]]) -> list[list[Fraction]]:
         """Return as many equations as there are unknowns, the most independent ones by a pivoted QR in floats.
@@ -266,6 +364,26 @@ class Regions:
         return Conflict(
             {value: (np.flatnonzero(mask), bits[value][mask]) for value, mask in masks.items() if mask.any()}
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Balance:
+    """Which entries of a weighted sum of gradients are to be 0, or plus or minus the multiplier of the ball.
+
+    The others are left over: the bounds of the box take them in, or the ball where they are below its multiplier.
+    """
+
+    equations: NDArray[np.bool_]
+    signs: NDArray[np.int64]
+
+    @staticmethod
+    def of(terms: Floats, price: float) -> _Balance:
+        """Read it from the summands, shape ``(k, n)``, and the multiplier of the ball."""
+        left, size = terms.sum(axis=0), np.abs(terms).sum(axis=0)
+        if price <= 1e-9 * np.abs(left).max(initial=0.0):
+            return _Balance(np.abs(left) <= 1e-7 * size, np.zeros(len(left), np.int64))
+        paid = np.abs(np.abs(left) - price) <= 1e-7 * price
+        return _Balance(paid, np.where(paid, np.sign(left), 0.0).astype(np.int64))
 
 
 def _kernel_vector(equations: list[list[Fraction]], unknowns: int, deadline: float) -> list[Fraction] | None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from lipc.bounds.points import Inside
 from lipc.ir import (
     Affine,
     Conditional,
@@ -63,20 +64,21 @@ class Certifier:
         self.program = program
         self.objective: Objective = _objective_of(program)
         self.input, self.domain = program.network_input()
+        self.inside = Inside(self.domain)
         self.exact = ExactInterpreter(program)
 
     def witness(self, x: Floats) -> Witness | None:
-        """Return the certificate of a point, moved into the bounds of the domain first.
+        """Return the certificate of a point; one that rounding put outside the domain is moved into it first.
 
         Returns
         -------
         Witness or None
-            `None` if the point violates a row of the domain or is a kink of the network, where there is no gradient.
+            `None` if no point of the domain is found there, or it is a kink of the network, where there is no gradient.
         """
-        domain = self.domain
-        x = domain.clip(np.asarray(x, np.float64).reshape(-1))
-        if domain.rows.shape[0] and not _satisfies(domain.rows.toarray(), domain.row_lower, domain.row_upper, x):
+        settled = self.inside.settle(x)
+        if settled is None:
             return None
+        x = settled
         values = self.exact.evaluate(x)
         if self.objective.lipschitz is None:
             return self._value_witness(x, values)
@@ -159,16 +161,6 @@ def exact_norm(gradient: Dyadic, norm: Norm) -> Fraction:
     """Return the dual norm of a gradient, exactly."""
     magnitudes = [abs(entry) for entry in gradient.fractions()]
     return sum(magnitudes, Fraction(0)) if norm is Norm.LINF else max(magnitudes, default=Fraction(0))
-
-
-def _satisfies(rows: Floats, lower: Floats, upper: Floats, x: Floats) -> bool:
-    """Return whether ``lower <= rows @ x <= upper``, exactly."""
-    point = [Fraction(entry) for entry in x.tolist()]
-    for row, low, high in zip(rows.tolist(), lower.tolist(), upper.tolist(), strict=True):
-        total = sum((Fraction(a) * b for a, b in zip(row, point, strict=True)), Fraction(0))
-        if (np.isfinite(low) and total < Fraction(low)) or (np.isfinite(high) and total > Fraction(high)):
-            return False
-    return True
 
 
 def reach_of(program: Program, bits: Bits, network_input: int) -> dict[int, Floats]:

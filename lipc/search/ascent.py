@@ -13,6 +13,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from lipc.bounds.points import sample
 from lipc.certify import Regions
 from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback
 
@@ -77,11 +78,9 @@ class _Search:
         self.outputs = program.ops[program.result].size
 
     def sample(self, random: np.random.Generator) -> list[Found]:
-        """Return sampled points, best first: half of them uniform, half on the boundary of the box."""
+        """Return sampled points of the domain, best first: half of them near its boundary."""
         count = min(self._rows_at_a_time(), SAMPLES)
-        share = random.random((count, self.domain.size))
-        share[: count // 2] = np.round(share[: count // 2]) * (1 - 2e-6) + 1e-6
-        points = self.domain.clip(self.domain.lower + share * (self.domain.upper - self.domain.lower))
+        points = sample(self.domain, random, count)
         values = evaluate(self.program, {self.input: points})
         norms = self._norms(values, count)
         order = np.argsort(-norms, kind="stable")

@@ -195,7 +195,8 @@ def test_what_a_linear_program_claims_is_not_believed(kind: str, monkeypatch: py
     rng = np.random.default_rng(0)
 
     def lie(program: LinearProgram, _: float) -> LinearSolution:
-        multipliers = rng.integers(0, 2, len(program.matrix)) * rng.choice([1.0, 2.0], len(program.matrix))
+        rows = program.matrix.shape[0]
+        multipliers = rng.integers(0, 2, rows) * rng.choice([1.0, 2.0], rows)
         return LinearSolution(-1.0, np.zeros(len(program.cost)), multipliers)
 
     monkeypatch.setattr("lipc.certify.regions.solve_linear_program", lie)
@@ -232,7 +233,7 @@ def test_touching_the_box_is_no_interior() -> None:
         assert (region.conflict is not None) == (not found)
 
 
-def test_domains_with_rows_are_searched_but_nothing_is_proven() -> None:
+def test_rows_of_the_domain_prove_a_pattern_empty() -> None:
     builder = Builder()
     base = Polytope.simplex(2)
     x = builder.input(base)
@@ -243,4 +244,6 @@ def test_domains_with_rows_are_searched_but_nothing_is_proven() -> None:
     assert inside.point[0] > inside.point[1]
     assert inside.point.sum() < 1
     outside = Regions(program).widest({value: np.array([True, True])}, prove=True)
-    assert (outside.point, outside.conflict) == (None, None)
+    assert outside.point is None
+    assert outside.conflict is not None
+    assert {k: entries.tolist() for k, (entries, _) in outside.conflict.bits.items()} == {value: [0]}

