@@ -83,7 +83,7 @@ def check_destination(
         The ending says no format, or the sidecar would go to standard output or over the model.
     """
     _check_path(Path(destination))
-    if format is None and not is_stdout(destination) and not _is_special(Path(destination)):
+    if format is None and not is_stdout(destination) and not is_special(Path(destination)):
         format_of(destination)
     if map_file is None:
         return
@@ -130,13 +130,13 @@ def write_model(
     """
     check_destination(destination, map_file, format)
     path = Path(destination)
-    piped = is_stdout(path) or _is_special(path)
+    piped = is_stdout(path) or is_special(path)
     chosen = format or _ending_of(path) or Format.MPS
     files: list[tuple[Path, Iterable[bytes]]] = [(path, chosen.chunks(program, header))]
     if map_file is not None or (facts is not None and not piped):
         beside = sidecar_path(path) if map_file is None else Path(map_file)
         files.append((beside, [sidecar_text(sidecar(program, facts=facts or {}))]))
-    _write_all(files)
+    write_files(files)
     return tuple(path for path, _ in files if not is_stdout(path))
 
 
@@ -152,7 +152,7 @@ def write_atomically(path: str | Path, chunks: Iterable[bytes]) -> None:
     OutputError
         No such folder, no permission, a full disk, a folder instead of a file.
     """
-    _write_all([(Path(path), chunks)])
+    write_files([(Path(path), chunks)])
 
 
 def write_stdout(chunks: Iterable[bytes]) -> bool:
@@ -198,12 +198,12 @@ def _ending_of(path: str | Path) -> Format | None:
     return next((known for known in Format if Path(path).name.endswith(known.ending)), None)
 
 
-def _write_all(files: Sequence[tuple[Path, Iterable[bytes]]]) -> None:
+def write_files(files: Sequence[tuple[Path, Iterable[bytes]]]) -> None:
     """Write all files or none: pipes when the temporary files are complete, which take their places at last."""
     with contextlib.ExitStack() as stack:
         staged, streams = [], []
         for path, chunks in files:
-            if is_stdout(path) or _is_special(path):
+            if is_stdout(path) or is_special(path):
                 streams.append((path, chunks))
                 continue
             with _failures(path):
@@ -262,7 +262,7 @@ def _write(descriptor: int, chunks: Iterable[bytes]) -> None:
             rest = rest[os.write(descriptor, rest) :]
 
 
-def _is_special(path: Path) -> bool:
+def is_special(path: Path) -> bool:
     """Whether a path is a pipe or a device, or stands for an open file (which must not be replaced)."""
     if path.as_posix().startswith(("/dev/fd/", "/dev/std", "/proc/")):
         return True
