@@ -5,7 +5,9 @@ Nothing is fused here. Whatever is wrong with a file is a `ModelError` that says
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,15 @@ from lipc.frontends.onnx_graph import BROKEN, Graph
 from lipc.frontends.onnx_reference import difference
 
 __all__ = ["Network", "difference", "import_onnx", "read_onnx"]
+
+FOREIGN: Mapping[bytes, str] = MappingProxyType(
+    {
+        b"\x1f\x8b": "it is compressed: unpack it with gunzip",
+        b"PK\x03\x04": "it is a zip archive: a PyTorch model must be exported by torch.onnx.export",
+        b"version https://git-lfs": "it is a pointer of Git LFS: fetch the model by 'git lfs pull'",
+    }
+)
+"""How files begin that are taken for models by mistake, and what to do about them."""
 
 
 def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
@@ -36,18 +47,26 @@ def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
         If the file is missing or broken, or holds something that is not supported.
     """
     file = Path(path)
+    content = b""
     try:
-        model = onnx.load_model_from_string(file.read_bytes())
+        content = file.read_bytes()
+        model = onnx.load_model_from_string(content)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     except BROKEN as error:
-        raise ModelError("is not an ONNX model, or is broken or cut off", where=str(path)) from error
+        hint = next((hint for start, hint in FOREIGN.items() if content.startswith(start)), "")
+        raise ModelError("is not an ONNX model, or is broken or cut off", where=str(path), hint=hint) from error
     _load_external_data(model, file)
     return import_onnx(model, source=str(path), drop_softmax=drop_softmax)
 
 
 def _load_external_data(model: Any, file: Path) -> None:
+    """Read the initializers that are kept in other files of the model's folder."""
     try:
+        for tensor in filter(external_data_helper.uses_external_data, model.graph.initializer):
+            location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+            if not (file.parent / location).exists():
+                raise FileNotFoundError(f"'{location}' of initializer '{tensor.name}' is missing")
         external_data_helper.load_external_data_for_model(model, str(file.parent))
     except (OSError, onnx.checker.ValidationError, *BROKEN) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -66,8 +66,12 @@ class Graph:
         if model.functions:
             model = _inlined(model, source)
         graph = model.graph
-        constants = {tensor.name: tensor for tensor in graph.initializer}
-        constants.update((tensor.values.name, tensor) for tensor in graph.sparse_initializer)
+        named = [(tensor.name, tensor) for tensor in graph.initializer]
+        named += [(tensor.values.name, tensor) for tensor in graph.sparse_initializer]
+        constants = dict(named)
+        if len(constants) < len(named):
+            twice = next(name for name, tensor in named if constants[name] is not tensor)
+            raise ModelError(f"initializer '{twice}' is given twice", where=source)
         nodes = list(graph.node)
         producers: dict[str, int] = {}
         for position, proto in enumerate(nodes):
@@ -97,7 +101,7 @@ class Graph:
         if not kind.HasField("shape"):
             raise self.error(f"input '{name}' has no shape", "export the model with a fixed input shape")
         sizes = [entry.dim_value if entry.WhichOneof("value") == "dim_value" else None for entry in kind.shape.dim]
-        if len(sizes) > 1 and not sizes[0]:
+        if len(sizes) > 1 and (sizes[0] is None or sizes[0] <= 0):
             sizes[0] = 1  # a free batch dimension: the question is about one input
         shown = tuple("?" if size is None else size for size in sizes)
         if any(size is None or size < 1 for size in sizes):
@@ -156,7 +160,10 @@ class Graph:
         self._walk(walked, tensors, builder, softmax)
         result = tensors.get(output_name)
         if result is None:
-            raise self.error(f"nothing makes the output '{output_name}'")
+            maker = self.producers.get(output_name)
+            if maker is None:
+                raise self.error(f"nothing makes the output '{output_name}'")
+            raise self.error(f"its output '{output_name}' is an output of {self._label(maker)} that is not supported")
         builder.origin = Origin(output_name, f"{self.source}: output '{output_name}'")
         if not isinstance(result, Computed):
             result = Computed(builder.constant(self._finite(result, output_name)), result.shape)
@@ -206,12 +213,16 @@ class Graph:
         _check_finite(node, builder.ops[first:])
         yield from ((name, result) for name, result in zip(proto.output, results, strict=False) if name)
 
-    def _where(self, position: int) -> str:
-        """Return how messages name a node: ``net.onnx: node 'Relu_3' (Relu) -> 'out_7'``."""
+    def _label(self, position: int) -> str:
+        """Return how messages name a node: ``node 'Relu_3' (Relu)``, by its position if it has no name."""
         proto = self.nodes[position]
         name = f"'{proto.name}'" if proto.name else position
-        made = next(filter(None, proto.output))
-        return f"{self.source}: node {name} ({proto.op_type}) -> '{made}'"
+        return f"node {name} ({proto.op_type})"
+
+    def _where(self, position: int) -> str:
+        """Return where messages say they are: ``net.onnx: node 'Relu_3' (Relu) -> 'out_7'``."""
+        made = next(filter(None, self.nodes[position].output))
+        return f"{self.source}: {self._label(position)} -> '{made}'"
 
     def _unsupported(self, position: int, droppable: bool) -> ModelError:
         """Return the error of an operator that has no place in a network."""
@@ -232,17 +243,25 @@ class Graph:
         builder.origin = Origin(name, where)
         for entry in filter(None, proto.input):
             if entry not in tensors:
-                raise ModelError(self._missing(entry, position), where=where)
+                raise self._missing(entry, position)
         inputs = tuple(tensors[entry] if entry else None for entry in proto.input)
         attributes = {attribute.name: attribute for attribute in proto.attribute}
         names, outputs = tuple(proto.input), tuple(proto.output)
         return Node(proto.op_type, self.opset, where, inputs, names, outputs, attributes, builder)
 
-    def _missing(self, name: str, position: int) -> str:
-        maker = self.producers.get(name)
-        if maker is not None and maker < position:
-            return f"reads '{name}', an output of {self.nodes[maker].op_type} that is not supported"
-        return f"reads '{name}', which nothing before it makes"
+    def _missing(self, name: str, position: int) -> ModelError:
+        """Return the error of a node that reads what is not there."""
+        maker, hint = self.producers.get(name), ""
+        if maker is None:
+            message = f"reads '{name}', which nothing makes"
+        elif maker < position:
+            message = f"reads '{name}', an output of {self._label(maker)} that is not supported"
+        elif maker == position:
+            message, hint = f"reads its own output '{name}'", "a network has no cycle"
+        else:
+            message = f"reads '{name}', which {self._label(maker)} makes only behind it"
+            hint = "the nodes of a graph stand in the order of their computation, and it has no cycle"
+        return ModelError(message, where=self._where(position), hint=hint)
 
     # --- constants ---
 
@@ -267,10 +286,13 @@ class Graph:
         parts = (tensor.values, tensor.indices) if isinstance(tensor, onnx.SparseTensorProto) else (tensor,)
         if any(external_data_helper.uses_external_data(part) for part in parts):
             raise self.error(f"initializer '{name}' is in external data that is not loaded", "read the file instead")
+        if any(min(part.dims, default=0) < 0 for part in parts):
+            raise self.error(f"initializer '{name}' has the shape {tuple(parts[0].dims)}")
         try:
             return _dense(tensor) if len(parts) == 2 else np.asarray(numpy_helper.to_array(tensor))
         except BROKEN as error:
-            raise self.error(f"initializer '{name}' is broken: {error}") from error
+            reason = f"unknown element type {error}" if isinstance(error, KeyError) else error
+            raise self.error(f"initializer '{name}' is broken: {reason}") from error
 
     def _finite(self, array: NDArray[Any], name: str) -> Floats:
         try:
@@ -289,6 +311,8 @@ def _opset(model: Any, source: str) -> int:
     versions = [entry.version for entry in model.opset_import if entry.domain in DOMAINS]
     if not versions:
         raise ModelError("does not say which operator set it uses", where=source)
+    if len(set(versions)) > 1:
+        raise ModelError(f"uses operator sets {' and '.join(map(str, versions))} at once", where=source)
     if versions[0] < FIRST_OPSET:
         raise ModelError(
             f"uses operator set {versions[0]}, older than {FIRST_OPSET}",

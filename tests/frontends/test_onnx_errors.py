@@ -1,5 +1,6 @@
 """Whatever is wrong with a file is one `ModelError` that says what, where and what to do."""
 
+import gzip
 import warnings
 from itertools import pairwise
 
@@ -213,7 +214,7 @@ def test_unsupported_second_output():
         node("Cast", ["at"], ["d"], to=TensorProto.DOUBLE),
         node("Add", ["p", "d"], ["y"]),
     ]
-    assert "reads 'at', an output of MaxPool that is not supported" in message_of(make_model(nodes, [1, 1, 4]))
+    assert "reads 'at', an output of node 0 (MaxPool) that is not supported" in message_of(make_model(nodes, [1, 1, 4]))
 
 
 def test_batch_normalization_with_batch_statistics_before_opset_14():
@@ -265,16 +266,57 @@ def test_inputs_and_outputs():
 
 def test_broken_graphs():
     relu = node("Relu", ["x"], ["y"])
-    assert "reads 'q', which nothing before it makes" in message_of(
-        make_model([node("Relu", ["q"], ["y"])], [1], check=False)
-    )
+    text = message_of(make_model([node("Relu", ["q"], ["y"])], [1], check=False))
+    assert text == "net.onnx: node 0 (Relu) -> 'y': reads 'q', which nothing makes"
     assert "'y' is made twice" in message_of(make_model([relu, relu], [1], check=False))
     assert "nothing makes the output 'z'" in message_of(make_model([relu], [1], output="z", check=False))
-    swapped = [node("Relu", ["h"], ["y"]), node("Relu", ["x"], ["h"])]
-    assert "reads 'h', which nothing before it makes" in message_of(make_model(swapped, [1], check=False))
     assert "'x' is also made by a node" in message_of(
         make_model([node("Relu", ["x"], ["x"])], [1], output="x", check=False)
     )
+    text = message_of(make_model([node("Relu", ["x"], ["h", "y"])], [1], check=False))
+    assert text == "net.onnx: its output 'y' is an output of node 0 (Relu) that is not supported"
+
+
+def test_order_and_cycles():
+    swapped = [node("Relu", ["h"], ["y"]), node("Relu", ["x"], ["h"], name="first")]
+    text = message_of(make_model(swapped, [1], check=False))
+    assert "node 0 (Relu) -> 'y': reads 'h', which node 'first' (Relu) makes only behind it; the nodes" in text
+    ring = [node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"]), node("Sigmoid", ["b"], ["y"])]
+    first, second = errors_of(make_model(ring, [1], check=False))
+    assert "node 0 (Add) -> 'a': error: reads 'b', which node 1 (Relu) makes only behind it; the nodes" in first
+    assert "node 2 (Sigmoid) -> 'y': error: operator Sigmoid is not supported" in second
+    text = message_of(make_model([node("Add", ["x", "y"], ["y"])], [1], check=False))
+    assert text.endswith("node 0 (Add) -> 'y': reads its own output 'y'; a network has no cycle")
+
+
+def product() -> onnx.ModelProto:
+    return make_model([node("MatMul", ["x", "W"], ["y"])], [1, 3], {"W": w(3, 2)})
+
+
+def test_broken_initializers():
+    model = product()
+    model.graph.initializer.append(model.graph.initializer[0])
+    assert message_of(model) == "net.onnx: initializer 'W' is given twice"
+    model = product()
+    model.graph.initializer[0].dims[0] = -3
+    assert message_of(model) == "net.onnx: initializer 'W' has the shape (-3, 2)"
+    model = product()
+    model.graph.initializer[0].data_type = 999
+    assert message_of(model) == "net.onnx: initializer 'W' is broken: unknown element type 999"
+    model = product()
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-3]
+    assert message_of(model).startswith("net.onnx: initializer 'W' is broken: ")
+
+
+def test_two_operator_sets():
+    model = product()
+    model.opset_import.append(helper.make_opsetid("", 9))
+    assert message_of(model) == "net.onnx: uses operator sets 13 and 9 at once"
+
+
+@pytest.mark.parametrize("batch", [None, "N", 0, -1, 1])
+def test_the_batch_may_have_any_size(batch):
+    assert import_onnx(make_model([node("Relu", ["x"], ["y"])], [batch, 3], check=False)).input_shape == (1, 3)
 
 
 @pytest.mark.parametrize("opset", [1, 6])
@@ -324,7 +366,15 @@ def test_missing_file_and_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "holds no network"), (b"not a model at all", "not an ONNX model")]
+    ("content", "message"),
+    [
+        (b"", "holds no network"),
+        (b"not a model at all", "not an ONNX model"),
+        (gzip.compress(b"a model"), "is compressed: unpack it with gunzip"),
+        (b"PK\x03\x04" + bytes(100), "torch.onnx.export"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "'git lfs pull'"),
+        (b"<!DOCTYPE html><html></html>", "not an ONNX model"),
+    ],
 )
 def test_empty_and_foreign_files(tmp_path, content, message):
     path = tmp_path / "net.onnx"
@@ -341,7 +391,7 @@ def test_missing_external_data(tmp_path):
     assert "external data cannot be read" in file_message(path)
     (tmp_path / "net.data").unlink()
     text = file_message(path)
-    assert "external data cannot be read" in text
+    assert "external data cannot be read: 'net.data' of initializer 'W' is missing; keep" in text
     assert "in its folder" in text
 
 
