@@ -72,6 +72,10 @@ class QueryError(LipcError):
     """A question that cannot be asked of this network (wrong size, empty domain, unknown output)."""
 
 
+class EmptyDomainError(QueryError):
+    """A domain without a point."""
+
+
 class OutputError(LipcError):
     """A result that cannot be written (no such folder, disk full, unknown ending)."""
 

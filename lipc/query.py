@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lipc.bounds.points import Inside
-from lipc.errors import QueryError
+from lipc.errors import EmptyDomainError, QueryError
 from lipc.grammars import grammar
 from lipc.ir import Builder, Floats, Input, L1Ball, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
 
@@ -254,7 +254,7 @@ class Query:
         network_input, _ = network.network_input()
         builder = Builder(network.ops)
         old = network.ops[network_input]
-        domain = self._fitting_domain(old.size)
+        domain = self.fitting_domain(old.size)
         _check_nonempty(domain)
         builder.ops[network_input] = Input(old.origin, domain)
         outputs = network.ops[network.result].size
@@ -274,8 +274,14 @@ class Query:
             return Objective(Sense.MAXIMIZE, Lipschitz(self.norm))
         return Objective(Sense.MAXIMIZE if self.goal == "max" else Sense.MINIMIZE)
 
-    def _fitting_domain(self, size: int) -> Polytope:
-        """Return the domain for an input of a size, checked."""
+    def fitting_domain(self, size: int) -> Polytope:
+        """Return the only domain for an input of a size, checked.
+
+        Raises
+        ------
+        QueryError
+            If it has another size, a number that is not finite, or bounds that cross.
+        """
         domain = self._one_domain()
         if domain.size == 1 and size != 1:
             domain = _repeated(domain, size)
@@ -293,7 +299,7 @@ class Query:
         crossed = np.flatnonzero(domain.lower > domain.upper)
         if len(crossed):
             at = int(crossed[0])
-            raise QueryError(
+            raise EmptyDomainError(
                 f"the domain is empty: input {at} ranges from {domain.lower[at]:g} to {domain.upper[at]:g}"
             )
         if not domain.is_box:
@@ -304,7 +310,7 @@ class Query:
         """Return the question as plain values for JSON; bounds of the domain as their smallest and largest."""
         inputs = network.network_input()[1].size
         outputs = network.ops[network.result].size
-        domains = [_description(piece._fitting_domain(inputs)) for piece in self.pieces()]
+        domains = [_description(piece.fitting_domain(inputs)) for piece in self.pieces()]
         functional = self.functional
         several = functional is None and outputs > 1
         return {
@@ -363,7 +369,7 @@ def _check_constraints(domain: Polytope) -> None:
     if len(crossed):
         row = int(crossed[0])
         low, high = domain.row_lower[row], domain.row_upper[row]
-        raise QueryError(f"the domain is empty: its half-space {row} ranges from {low:g} to {high:g}")
+        raise EmptyDomainError(f"the domain is empty: its half-space {row} ranges from {low:g} to {high:g}")
 
 
 def _check_nonempty(domain: Polytope) -> None:
@@ -373,7 +379,7 @@ def _check_nonempty(domain: Polytope) -> None:
     count = domain.rows.shape[0]
     what = ["its half-space" if count == 1 else f"its {count} half-spaces"] if count else []
     what += ["its l_1 ball"] if domain.l1 is not None else []
-    raise QueryError(f"the domain is empty: no point of its box lies within {' and '.join(what)}")
+    raise EmptyDomainError(f"the domain is empty: no point of its box lies within {' and '.join(what)}")
 
 
 def _repeated(domain: Polytope, size: int) -> Polytope:

@@ -197,19 +197,9 @@ ROOMS: dict[str, set[str]] = {
     "compiler": {"ir", "frontends", "models", "bounds", "query", "passes", "mip", "formats"},
     "result": {"certify", "compiler", "ir"},
     "correspondence": {"certify", "compiler", "ir", "mip"},
-    "driver": {
-        "certify",
-        "compiler",
-        "correspondence",
-        "ir",
-        "mip",
-        "models",
-        "passes",
-        "query",
-        "result",
-        "search",
-        "solvers",
-    },
+    "run": {"bounds", "certify", "compiler", "correspondence", "ir", "mip", "result", "search", "solvers"},
+    "union": {"certify", "compiler", "ir", "query", "result", "run", "solvers"},
+    "driver": {"compiler", "frontends", "models", "passes", "query", "result", "run", "solvers", "union"},
 }
 ROOMS["cli"] = {room for room in ROOMS if room}
 ROOMS["__main__"] = {"cli"}
