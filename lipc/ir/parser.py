@@ -206,7 +206,11 @@ class _Reader:
             if name in self.defined:
                 hint = "operations stand in the order in which they are computed"
                 self.constants.refuse(f"{name} is used before it is defined", token, hint)
-            self.constants.refuse(f"there is no value {name}", token, did_you_mean(name, sorted(self.defined)))
+            self.constants.refuse(
+                f"there is no value {name}",
+                token,
+                "" if name[1:].isdecimal() else did_you_mean(name, sorted(self.defined)),
+            )
         assert value is not None
         if value.size is None:
             raise Refused
@@ -299,7 +303,7 @@ class _Reader:
             self.constants.refuse(f"{operand} cannot be added to {value}", node, "write MATRIX * VALUE")
         scale = 1.0 if node.children[0] is None else self.constants.number(node.children[0])
         if not np.isfinite(scale):
-            self.constants.refuse("a matrix must be finite", node.children[0])
+            self.constants.refuse("the numbers of a matrix are finite", node.children[0])
         self.constants.afford(size, node)
         return Term(operand.index, identity(size, scale))
 

@@ -26,11 +26,11 @@ from lipc.ir.text_syntax import Node, Report
 Constants = Mapping[str, NDArray[Any]]
 """Arrays that a text refers to, by name: ``c3``, or ``c3.data``, ``c3.indices`` and ``c3.indptr`` of a sparse one."""
 
-LARGEST_SIZE = 2**24
+LARGEST_SIZE = 2**22
 """Of a value, and of the rows of a domain."""
 
-MOST_IMPLIED = 2**26
-"""Numbers in all short forms (``zeros(1000, 1000)``) of a text: 512 MiB. Others take place in the text or in a file."""
+MOST_IMPLIED = 2**25
+"""Numbers in all short forms (``zeros(1000, 1000)``) of a text: 256 MiB. Others take place in the text or in a file."""
 
 SCALED = frozenset({"ones", "eye", "select", "scatter", "full"})
 """The forms made of ones, which a number may stand before."""
@@ -65,7 +65,7 @@ class ConstantReader:
         scale, form = node.children
         length = self.length(node)
         if length != size:
-            self.refuse(f"{what} has {_entries(length)}, but {_entries(size)} are needed", node)
+            self.refuse(f"{what}: {_entries(length)}, where {size} {'is' if size == 1 else 'are'} needed", node)
         if form.data == "row":
             vector = self._list(form.children[0])
         elif form.data == "stored_vector":
@@ -74,7 +74,7 @@ class ConstantReader:
             self.afford(size, node)
             vector = np.full(size, 0.0 if form.data == "zeros" else 1.0 if scale is None else self.number(scale))
         if finite and not np.isfinite(vector).all():
-            self.refuse(f"{what} must be finite", self.entry(node, int(np.argmin(np.isfinite(vector)))))
+            self.refuse(f"{what}: all numbers are finite", self.entry(node, int(np.argmin(np.isfinite(vector)))))
         return vector
 
     def length(self, node: Node) -> int:
@@ -120,7 +120,7 @@ class ConstantReader:
         if scale is not None:
             data[...] = self.number(scale)
         if not np.isfinite(data).all():
-            self.refuse("a matrix must be finite", self._infinite(node))
+            self.refuse("the numbers of a matrix are finite", self._infinite(node))
         return matrix
 
     def shape(self, form: Node) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -35,46 +34,75 @@ _WORDS = {
 }
 """What the terminals of the grammar are called in messages; those of one spelling are quoted."""
 
-_SUMMAND = frozenset({"ROW", "VALUE", "NUMBER", "ZEROS"})
-_FORM = frozenset({"ROW", "ZEROS", "ONES", "EYE"})
+_STATEMENT = frozenset({"BOUNDS", "OUTPUT", "SENSE", "VALUE"})
+_FORMS = frozenset({"ROW", "LSQB", "ZEROS", "ONES", "EYE", "DIAG", "SELECT", "SCATTER", "CSR", "DENSE", "VEC"})
 
-_BEGIN = "program {\n  %0: vec[2] = "
-_EXAMPLES: dict[str, tuple[str, ...]] = {
-    "the program is not closed: its '}' is missing": (
-        _BEGIN + "input space\n  output %0\n",
-        _BEGIN + 'input space @ "x"\n',
-        _BEGIN + "affine [1.0] ",
-        _BEGIN + "affine %0 ",
-        "program {",
-    ),
-    "a text after the end of the program": (_BEGIN + "input space\n}\n}", "program {} program {}"),
-    "a program begins with 'program {'": ("program %0", "%0: vec[2] = input space", "{", "module {"),
-    "the size of the value is missing: write vec[3] or bits[3]": ("program { %0: vec = input", "program { %0: vec 2"),
-    "the type of the value is missing: write %1: vec[3] = ...": ("program { %0 = input space", "program { %0 input"),
+_BEGIN = "program { %0: vec[2] = "
+_AT_TOKEN: dict[str, tuple[str, ...]] = {
     "a single '=' defines a value": ("program { %0: vec[2] == input", "program { %0: vec[2] := input"),
     "a list is not closed, or the rows of a matrix are not in brackets of their own": (
-        _BEGIN + "affine [1.0, 2.0\n",
-        _BEGIN + "affine [[1.0, 2.0\n",
-        _BEGIN + "affine [1.0, [2.0]]",
+        _BEGIN + "affine [1.0",
+        _BEGIN + "affine [[1.0, 2.0",
         _BEGIN + "affine [%1]",
         _BEGIN + "affine [[1.0], 2.0]",
+        _BEGIN + "affine [[1.0], [2.0",
+        _BEGIN + "input box [1.0",
+        _BEGIN + "input box [0.0] .. [1.0",
     ),
-    "the matrix is not closed: its ']' is missing": (_BEGIN + "affine [[1.0, 2.0] * %0", _BEGIN + "affine [[1.0] %0"),
-    "a comma is missing between two rows": (_BEGIN + "affine [[1.0] [2.0]]", _BEGIN + "affine csr<1x1> {0: {} 1: {}}"),
-    "between a matrix and a value stands a '*'": (_BEGIN + "affine 2.0 %0", _BEGIN + "affine 2.0 [1.0]"),
+    "a matrix is not closed: its ']' is missing": (
+        _BEGIN + "affine [[1.0] * %0",
+        _BEGIN + "affine [[1.0] %0",
+        _BEGIN + "affine [[1.0], [2.0] * %0",
+        _BEGIN + "affine [[1.0], [2.0] %0",
+    ),
+    "a comma is missing between two rows": (
+        _BEGIN + "affine [[1.0] [2.0]]",
+        _BEGIN + "affine [[1.0], [2.0] [3.0]]",
+        _BEGIN + "affine csr<1x1> {0: {} 1: {}}",
+        _BEGIN + "affine csr<1x1> {0: {}, 1: {} 2: {}}",
+    ),
+    "the matrix stands before the value: 2.0 * %0": (_BEGIN + "affine %0 * 2.0", _BEGIN + "affine 2.0 * %0 * 2.0"),
+    "terms are added: write + -1.0 * %1": (
+        _BEGIN + "affine %0 - %1",
+        _BEGIN + "affine 2.0 * %0 - %1",
+        _BEGIN + "affine [1.0] * %0 - %1",
+        _BEGIN + "affine [1.0] - %1",
+        _BEGIN + "affine %0 -1.0 * %1",
+        _BEGIN + "affine 2.0 * %0 -1.0 * %1",
+        _BEGIN + "affine [1.0] * %0 -1.0 * %1",
+        _BEGIN + "affine [1.0] -1.0 * %1",
+    ),
+    "between a factor and a value stands a '*'": (_BEGIN + "affine 2.0 %0", _BEGIN + "affine 2.0 [1.0]"),
+    "the name of a value begins with %": ("program { 0: vec[2]", "program { x: vec[2]"),
+}
+"""Common mistakes, by texts that stop at the same token in the same state of the parser."""
+
+_AT_PLACE: dict[str, tuple[str, ...]] = {
+    "a program begins with 'program {'": ("}", "program }"),
+    "after the end of the program stands something": (_BEGIN + "input space }}",),
+    "the size of the value is missing: write vec[3] or bits[3]": ("program { %0: vec =", "program { %0: bits ="),
+    "a value is defined here; that is written %1: vec[3] = ..., and a product MATRIX * VALUE": ("program { %0 =",),
     "bounds are written LOWER .. UPPER": (
         _BEGIN + "input box [1.0], [2.0]",
         _BEGIN + "input box [1.0] [2.0]",
-        _BEGIN + "input box [1.0] : [2.0]",
         "program { bounds %0: [1.0], [2.0]",
         "program { bounds %0: [1.0] [2.0]",
-        "program { bounds %0: [1.0] : [2.0]",
     ),
-    "a domain is written box [..] .. [..], or space": (_BEGIN + "input [1.0] .. [2.0]", _BEGIN + "input 0.0 .. 1.0"),
-    "a switch reads a value and bits: switch %1, %2": (_BEGIN + "switch %1 %2", _BEGIN + "switch %1\n output"),
-    "the name of an origin stands in quotes": (_BEGIN + "input space @ x", _BEGIN + "input space @ 1"),
-    "a text in quotes is not closed on its line": (_BEGIN + 'input space @ "x\n', _BEGIN + 'input space @ "x" "y\n'),
+    "a domain is written box [0.0] .. [1.0], or space": (_BEGIN + "input [1.0] .. [2.0]",),
+    "a vector is written [1.0, 2.0], or 0.5 * ones(2)": (
+        _BEGIN + "input box 0.0 .. 1.0",
+        "program { bounds %0: 0.0 ..",
+    ),
+    "a switch reads a value and bits: switch %1, %2": (_BEGIN + "switch %1 %2",),
+    "the name of an origin stands in quotes, on one line": (_BEGIN + "input space @ x",),
 }
+"""Common mistakes, by texts that stop in the same state of the parser, whatever the token."""
+
+_INSTEAD = {
+    "relu": "a relu is two operations: %2: bits[3] = conditional %1, then %3: vec[3] = switch %1, %2",
+    "constant": "a constant is written affine [1.0, 2.0]",
+}
+"""What stands for operations of other languages."""
 
 
 class Report:
@@ -124,34 +152,64 @@ def parse_tree(source: SourceText) -> Node:
         raise SourceError([_syntax_error(source, error)]) from None
 
 
-@cache  # building it takes 50 ms, a hundred times as long as a small program
+@cache  # building it takes 60 ms, a hundred times as long as reading a small program
 def _parser() -> Any:
     from lark import Lark
 
     return Lark(grammar("ir.lark"), parser="lalr", propagate_positions=True)
 
 
+@cache  # the examples take another 10 ms
+def _mistakes() -> dict[tuple[Any, str], str]:
+    """Return messages by state of the parser and token; the token is empty where any will do.
+
+    This is what `UnexpectedInput.match_examples` does, but without its guesses where no example fits.
+    """
+    from lark import UnexpectedInput
+
+    messages = {}
+    for table, exact in ((_AT_PLACE, False), (_AT_TOKEN, True)):
+        for message, examples in table.items():
+            for example in examples:
+                try:
+                    _parser().parse(example)
+                except UnexpectedInput as error:
+                    state, token = _where(error, example)
+                    messages[state, token if exact else ""] = message
+    return messages
+
+
+def _where(error: Any, text: str) -> tuple[Any, str]:
+    """Return the state in which the parser stopped, and the kind of token, or the character, at which it did."""
+    token = getattr(error, "token", None)
+    state = getattr(error.state, "position", error.state)
+    return state, token.type if token is not None else text[error.pos_in_stream : error.pos_in_stream + 1]
+
+
 def _syntax_error(source: SourceText, error: Any) -> Diagnostic:
     """Return the message for the place where the parser stopped."""
     text = source.text
-    token = getattr(error, "token", None)
-    at_end = token is not None and token.type == "$END"
-    start = len(text.rstrip()) if at_end else error.pos_in_stream
-    found = "" if at_end else _word(text, start)
-    expected = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or error.allowed)
-    words = [_in_words(name) for name in expected]
-    hint = did_you_mean(found, [word.strip("'") for word in words if re.fullmatch(r"'\w+'", word)]) if found else ""
-    label = "" if hint else error.match_examples(_parser().parse, _EXAMPLES, use_accepts=True)
-    span = source.span(start, start + max(len(found), 1))
-    stopped = f"found '{found}'" if found else "the text ends"
-    if label:
-        return Diagnostic(label, span, hint or f"expected {_listed(expected)}, {stopped}")
-    return Diagnostic(f"expected {_listed(expected)}, {stopped}", span, hint)
+    state, token = _where(error, text)
+    names = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or error.allowed)
+    expected = _listed(names)
+    if token == "$END":
+        end = len(text.rstrip())
+        return Diagnostic("the text ends before the program does", source.span(end), f"expected {expected}")
+    start = error.pos_in_stream
+    found = _word(text, start)
+    span = source.span(start, start + len(found))
+    hint = did_you_mean(found, [word for name in names for word in re.findall(r"'(\w+)'", _in_words(name))])
+    hint = hint or (_INSTEAD.get(found, "") if "AFFINE" in names else "")
+    messages = _mistakes()
+    message = "" if hint else messages.get((state, token)) or messages.get((state, ""), "")
+    if message:
+        return Diagnostic(message, span, f"expected {expected}, found '{found}'")
+    return Diagnostic(f"expected {expected}, found '{found}'", span, hint)
 
 
 def _word(text: str, start: int) -> str:
     """Return the word, the number or the character that stands at a place."""
-    match = re.compile(r"[%$]?\w{1,40}|-?[0-9.]{1,40}|\.\.|.", re.DOTALL).match(text, start)
+    match = re.compile(r"[%$]?\w[\w.]{0,39}|-?[0-9.]{1,40}|.", re.DOTALL).match(text, start)
     return match.group() if match else ""
 
 
@@ -163,15 +221,16 @@ def _in_words(terminal: str) -> str:
     return f"'{pattern.value}'" if pattern else terminal
 
 
-def _listed(terminals: Iterable[str]) -> str:
-    """Return the terminals that may stand at a place, as words; the many forms of a constant as one."""
-    names = set(terminals)
-    summary: list[str] = []
-    if names >= _FORM:
-        constant = {"ROW", "ZEROS", "ONES", "EYE", "DIAG", "SELECT", "SCATTER", "CSR", "DENSE", "VEC", "LSQB", "NUMBER"}
+def _listed(terminals: set[str]) -> str:
+    """Return the terminals that may stand at a place in words; many that make one thing by its name."""
+    names, summary = set(terminals), []
+    if names >= _FORMS:
+        names -= _FORMS | {"NUMBER"}
         summary.append("a vector or matrix")
-        names -= constant
-    words = summary + sorted(_in_words(name) for name in names)
+    if names >= _STATEMENT:
+        names -= _STATEMENT
+        summary.append("a new statement")
+    words = sorted(_in_words(name) for name in names) + summary
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
