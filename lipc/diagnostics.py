@@ -23,6 +23,7 @@ WARNINGS = {
     "constant-output": "an output that does not depend on the input",
     "ignored-property": "a part of a VNN-LIB file that is about the outputs",
     "empty-piece": "a domain of several that holds no point",
+    "strict-inequality": "a '<' in a VNN-LIB file, read as '<='",
 }
 """The names of warnings, as ``-W`` takes them, and what they are about."""
 

@@ -358,7 +358,7 @@ def _report_empty(empty_ones: Sequence[_EmptyError], some_left: bool, messages: 
     for empty in empty_ones:
         if some_left:
             message = f"this alternative is empty and left out: {empty.message}"
-            messages.warn("empty-alternative", empty.row.place, message)
+            messages.warn("empty-piece", empty.row.place, message)
         else:
             messages.error(empty.row.place, f"the domain is empty: {empty.message}")
     messages.stop_if_wrong()

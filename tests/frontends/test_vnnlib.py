@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lipc.diagnostics import SourceError
+from lipc.diagnostics import WARNINGS, SourceError
 from lipc.errors import LipcError, ModelError, QueryError
 from lipc.frontends import from_weights
 from lipc.frontends.vnnlib import InputProperty, parse_vnnlib, read_vnnlib
@@ -245,7 +246,9 @@ def test_many_random_formulas_hold_where_the_domains_are() -> None:
 
 
 def warnings_of(text: str) -> list[tuple[str, int, int, str]]:
-    return [(each.name, each.span.line, each.span.column, each.message) for each in parse_vnnlib(text).warnings]
+    found = parse_vnnlib(text).warnings
+    assert {each.name for each in found} <= WARNINGS.keys()
+    return [(each.name, each.span.line, each.span.column, each.message) for each in found]
 
 
 def test_the_first_condition_on_outputs_is_pointed_at() -> None:
@@ -274,10 +277,10 @@ def test_empty_alternatives_are_left_out() -> None:
     assert (low.tolist(), high.tolist()) == ([-1, -1], [0, 1])
     start = "this alternative is empty and left out: "
     assert warnings_of(text) == [
-        ("empty-alternative", 6, 1, start + "'(>= X_0 2)' contradicts '(<= -1 X_0 1)' in line 2"),
-        ("empty-alternative", 7, 1, start + "'(<= 2 1)' never holds"),
-        ("empty-alternative", 8, 1, start + "'(<= (+ X_0 X_1) -3)' holds nowhere between the bounds of its inputs"),
-        ("empty-alternative", 9, 19, start + "'(>= (- X_1 X_0) 1)' contradicts '(<= X_1 X_0)' in line 9"),
+        ("empty-piece", 6, 1, start + "'(>= X_0 2)' contradicts '(<= -1 X_0 1)' in line 2"),
+        ("empty-piece", 7, 1, start + "'(<= 2 1)' never holds"),
+        ("empty-piece", 8, 1, start + "'(<= (+ X_0 X_1) -3)' holds nowhere between the bounds of its inputs"),
+        ("empty-piece", 9, 19, start + "'(>= (- X_1 X_0) 1)' contradicts '(<= X_1 X_0)' in line 9"),
     ]
 
 
@@ -541,6 +544,28 @@ def test_public_properties_are_read_as_a_plain_reader_does(shared: Path) -> None
             assert domain.rows.shape[0] == 0
             np.testing.assert_array_equal(domain.lower, lower)
             np.testing.assert_array_equal(domain.upper, upper)
+
+
+# --- the documentation ---
+
+
+def test_the_page_on_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its property has the domains that it says, its Python runs, its error is what is printed."""
+    page = (Path(__file__).parents[2] / "docs/questions.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```vnnlib\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "property.vnnlib").write_text(example)
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        exec(compile(block, "questions.md", "exec"), names)  # as its reader would
+    answers = [names[name].lower for name in ("constant", "largest", "smallest")]
+    assert answers == pytest.approx([2.0, 1.0, 0.5], rel=1e-6)
+    assert [piece.domain.lower.tolist() for piece in names["pieces"]] == [[-0.5, 0.0], [0.5, 0.0]]
+    assert [piece.domain.upper.tolist() for piece in names["pieces"]] == [[0.0, 1 / 3], [1.0, 1 / 3]]
+    with pytest.raises(SourceError) as caught:
+        parse_vnnlib(example.replace("(<= X_0 1)", "(<= x0 1)", 1), "property.vnnlib")
+    shown = re.sub("^    ", "", page[page.index("    property.vnnlib:") :].split("\n\n")[0], flags=re.MULTILINE)
+    assert caught.value.render() == shown
 
 
 # --- nonsense ---
