@@ -8,18 +8,19 @@ from typing import ClassVar
 import numpy as np
 from scipy.sparse import csr_array
 
-from lipc.ir import Affine, Input, Matrix, Op, Program
+from lipc.ir import Affine, Conditional, Input, Matrix, Op, Program
 from lipc.passes.base import Pass, PassResult
-from lipc.passes.rewrite import Rewriter
+from lipc.passes.rewrite import Rewriter, bits_of_relus
 
 
 @dataclass(frozen=True)
 class CommonSubexpressionElimination(Pass):
     """Make identical operations one: same kind, same operands, equal constants.
 
-    Inputs never merge, for each is a choice of its own. Of two conditionals of one value one is left, so where that
-    value is 0 their bits agree afterwards: patterns go in which they differ, none of which has a region with an
-    interior. Where one affine map reads two values that become one, their matrices are added if that rounds nothing.
+    Inputs never merge, for each is a choice of its own. So is each bit where its operand is 0, but relus do not depend
+    on it: two conditionals of one value become one if relus alone read either. Patterns go in which the bits differ,
+    none of which has a region with an interior. Where one affine map reads two values that become one, their matrices
+    are added if that rounds nothing.
     """
 
     name: ClassVar[str] = "cse"
@@ -29,6 +30,8 @@ class CommonSubexpressionElimination(Pass):
         """Return the program in which no operation stands twice."""
         rewriter = Rewriter(program)
         seen: dict[tuple[object, ...], list[int]] = {}
+        of_relus = bits_of_relus(program)
+        chosen_freely: set[int] = set()
         for value, op in enumerate(program.ops):
             if isinstance(op, Input):
                 rewriter.copy(value)
@@ -37,9 +40,13 @@ class CommonSubexpressionElimination(Pass):
             alike = seen.setdefault(_key(renumbered), [])
             ops = rewriter.builder.ops
             same = next((other for other in alike if _same_matrices(ops[other], renumbered)), None)
+            if isinstance(op, Conditional) and value not in of_relus:
+                same = None if same in chosen_freely else same
             if same is None:
                 same = rewriter.builder.append(renumbered)
                 alike.append(same)
+            if value not in of_relus:
+                chosen_freely.add(same)
             rewriter.place(value, same)
         return rewriter.finish()
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, hstack
 
 from lipc.ir import Affine, Conditional, Floats, Matrix, Op, Origin, Program, Switch, Term, scatter, selection
 from lipc.passes.base import Pass, PassResult, Source
-from lipc.passes.rewrite import Rewriter, is_relu
+from lipc.passes.rewrite import Rewriter, bits_of_relus, is_relu
 
 Entries = NDArray[np.int64]
 Row: TypeAlias = tuple[object, ...]
@@ -25,8 +25,8 @@ class MergeDuplicates(Pass):
 
     Pre-activations are compared by their rows of coefficients, biases included, up to a power of two and the sign; a
     row of one coefficient without a bias, up to any factor. If z' = s z, then ``relu(z')`` is ``s relu(z)`` for a
-    positive s and ``z' - s relu(z)`` for a negative one: a row of an affine map, which `fuse` substitutes. Conditionals
-    become smaller if relus and affine maps alone read them, so this pass stands before `jacobian`.
+    positive s and ``z' - s relu(z)`` for a negative one: a row of an affine map, which `fuse` substitutes. Bits of
+    which anything but relus depends keep their neurons, so this pass stands before `jacobian`.
 
     At a kink, where z = 0, bits of equal neurons agree afterwards, and those of opposite ones differ. Patterns go in
     which they do not; none of them has a region with an interior, so a Lipschitz constant can only fall, towards the
@@ -45,8 +45,6 @@ class MergeDuplicates(Pass):
             elif isinstance(op, Switch) and is_relu(program.ops, op):
                 merger.relu(value, op)
             else:
-                if isinstance(op, Affine):
-                    merger.restore_bits(op)
                 merger.rewriter.copy(value)
         return merger.rewriter.finish()
 
@@ -92,12 +90,12 @@ class _Merger:
     rows: dict[int, tuple[csr_array, Entries]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.users = self.program.users()
+        self.of_relus = bits_of_relus(self.program)
         self.offsets = np.cumsum([0, *[op.size for op in self.program.ops]])
 
     def conditional(self, value: int, op: Conditional) -> None:
         """Copy the bits of neurons that were not met before."""
-        merged = self._matched(value, op, self._may_shrink(value))
+        merged = self._matched(value, op)
         if len(merged.kept) == op.size:
             self.rewriter.copy(value)
             self.bits[value] = self.rewriter.new_values[value]
@@ -112,13 +110,7 @@ class _Merger:
         unknown = np.full(op.size, np.nan)
         self.rewriter.sources[value] = Source(values, merged.places, unknown, merged.ratios < 0)
 
-    def _may_shrink(self, value: int) -> bool:
-        """Return whether only relus and affine maps read a conditional."""
-        ops = self.program.ops
-        readers = [ops[user] for user in self.users[value]]
-        return value != self.program.result and all(isinstance(op, Affine) or is_relu(ops, op) for op in readers)
-
-    def _matched(self, value: int, op: Conditional, may_shrink: bool) -> _Merged:
+    def _matched(self, value: int, op: Conditional) -> _Merged:
         """Return which bits of a conditional stay, and who has the others; remember those that stay."""
         kept: list[int] = []
         neurons: list[_Neuron] = []
@@ -127,7 +119,7 @@ class _Merger:
             normal = self._normal(op.operand, entry)
             neuron = self.known.get(normal[0]) if normal else None
             ratio = _exact_float(normal[1] / neuron.factor) if normal and neuron else None
-            if may_shrink and neuron and ratio is not None:
+            if value in self.of_relus and neuron and ratio is not None:
                 neurons.append(neuron)
                 ratios[entry] = ratio
                 continue
@@ -164,20 +156,6 @@ class _Merger:
             (operand,) = builder.ops[bits].operands
             self.relus[conditional] = builder.switch(operand, bits, origin or builder.ops[bits].origin)
         return self.relus[conditional]
-
-    def restore_bits(self, op: Affine) -> None:
-        """Make all the old bits that an affine operation reads as numbers: 1 minus the bit that stays if opposite."""
-        for operand in op.operands:
-            if operand in self.merged and operand not in self.rewriter.new_values:
-                merged = self.merged[operand]
-                terms: dict[int, Matrix] = {}
-                for owner in dict.fromkeys(merged.owners.tolist()):
-                    bits = self.bits[owner]
-                    columns = np.where(merged.owners == owner, merged.places, -1)
-                    terms[bits] = selection(columns, self.rewriter.builder.size(bits), np.sign(merged.ratios))
-                origin = self.program.ops[operand].origin
-                bias = (merged.ratios < 0).astype(np.float64)
-                self.rewriter.new_values[operand] = self.rewriter.builder.affine(terms, bias, origin)
 
     def _gather(self, value: int, chosen: Entries) -> int:
         """Append some entries of an old value: rows of an affine map, or a selection of any other value."""

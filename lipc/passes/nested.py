@@ -1,8 +1,8 @@
 """Relus of a maximum or minimum with a constant: a clip written as nested functions has neurons side by side too.
 
 With ``w = r + p`` and ``r = relu(n)``, w is ``max(p, p + n)``; with ``w = p - r`` it is ``min(p, p - n)``. If one of
-the two is a constant q, then ``relu(max(A, q)) = relu(A)`` for q <= 0, and ``relu(min(A, q)) = relu(A) - relu(A - q)``
-for q >= 0, where ``A - q`` is n or -n. In all these cases w > 0 where A > 0.
+the two is a constant q, then ``relu(max(A, q)) = relu(A)`` for q < 0, and ``relu(min(A, q)) = relu(A) - relu(A - q)``
+for q > 0, where ``A - q`` is n or -n. Either way w has the sign of A, and is 0 where A is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Summand = tuple[float, int]
 
 
 def unnested(builder: Builder, value: int) -> tuple[int, list[Summand]]:
-    """Return A and summands such that ``relu(value) = relu(A) + sum(factor * summand)``, and ``value > 0`` where A > 0.
+    """Return A and summands such that ``relu(value) = relu(A) + sum(factor * summand)``, and the two have one sign.
 
     A is the value itself, and there are no summands, if it is no such maximum or minimum.
     """
@@ -56,7 +56,7 @@ def _step(builder: Builder, value: int) -> tuple[int, list[Summand]] | None:
             constant = total.bias
             larger = {relu.operand: sign * identity(builder.size(value))}
             summands = [(-1.0, operand), (1.0, relu.operand)]
-        if constant is None or (sign * constant > 0).any():
+        if constant is None or (sign * constant >= 0).any():
             continue
         found = _affine(builder, larger, total.bias, value)
         return found, summands if sign < 0 else []
@@ -82,7 +82,7 @@ def _sum_of(builder: Builder, value: int) -> _Sum:
     waiting = list(total.terms)
     while waiting:
         operand = waiting.pop()
-        seen = _seen_through(builder, total, operand)
+        seen = _seen_through(builder, total, operand) if operand in total.terms else None
         if seen is not None:
             waiting += [each for each in seen.terms if each not in total.terms]
             total = seen

@@ -112,6 +112,21 @@ def is_relu(ops: Sequence[Op], op: Op) -> bool:
     return isinstance(bit, Conditional) and bit.operand == op.operand
 
 
+def bits_of_relus(program: Program) -> set[int]:
+    """Return the conditionals that nothing but relus reads.
+
+    Where their operand is 0 the bits do not matter, even if that is a whole region: there they may be set to those of
+    another conditional.
+    """
+    ops = program.ops
+    users = program.users()
+    return {
+        value
+        for value in program.find(Conditional)
+        if value != program.result and all(is_relu(ops, ops[user]) for user in users[value])
+    }
+
+
 def diagonal_of(matrix: Matrix) -> Floats | None:
     """Return the diagonal of a square matrix, shape ``(n,)``, if it has no 0 and nothing else has an entry."""
     if matrix.shape[0] != matrix.shape[1] or entries(matrix) != matrix.shape[0]:

@@ -14,14 +14,18 @@ from lipc.passes.base import Pass, PassResult, kept_whole
 
 Exponents = NDArray[np.int64]
 
+SWEEPS = 8
+"""Neurons are balanced one against the other so often; the best of all sweeps is taken."""
+
 
 @dataclass(frozen=True)
 class Scale(Pass):
     """Scale neurons by powers of two, so that coefficients lie closer together.
 
-    Each entry of an affine value is scaled so that the geometric mean of its smallest and largest coefficient is about
-    1, and what reads it undoes that: ``relu(2^k z) = 2^k relu(z)``. Bits, inputs and the result stay as they are, and
-    so does the whole program if its range of coefficients would not become smaller. Powers of two round nothing.
+    What reads a neuron undoes its factor: ``relu(2^k z) = 2^k relu(z)``. Factors are chosen such that the extreme
+    coefficients in the row of a neuron have the geometric mean of those in its column, over and over. Bits, inputs and
+    the result stay as they are, and so does the whole program if the range of its coefficients would not become
+    smaller. Powers of two round nothing.
     """
 
     name: ClassVar[str] = "scale"
@@ -29,9 +33,9 @@ class Scale(Pass):
 
     def apply(self, program: Program) -> PassResult:
         """Return the scaled program, its bounds scaled along, or the program as it is."""
-        scaled = _scaled(program)
-        better = scaled is not None and _ratio(scaled) < _ratio(program)
-        return PassResult(scaled if scaled is not None and better else program, kept_whole(program))
+        exponents = _balanced(program)
+        scaled = None if exponents is None else _scaled(program, exponents)
+        return PassResult(program if scaled is None else scaled, kept_whole(program))
 
 
 def coefficient_range(program: Program) -> tuple[float, float]:
@@ -39,39 +43,86 @@ def coefficient_range(program: Program) -> tuple[float, float]:
     smallest, largest = np.inf, 0.0
     for op in program.ops:
         for term in op.terms if isinstance(op, Affine) else ():
-            magnitudes = _magnitudes(term.matrix)
+            magnitudes = np.abs(_nonzeros(term.matrix)[2])
             smallest = min(smallest, float(magnitudes.min(initial=np.inf)))
             largest = max(largest, float(magnitudes.max(initial=0.0)))
     return (smallest, largest) if largest else (1.0, 1.0)
 
 
-def _ratio(program: Program) -> float:
-    smallest, largest = coefficient_range(program)
-    return float(np.log2(largest) - np.log2(smallest))
+def _nonzeros(matrix: Matrix) -> tuple[Exponents, Exponents, Floats]:
+    """Return the rows, the columns and the numbers of all nonzeros."""
+    if isinstance(matrix, csr_array):
+        return np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices, matrix.data
+    rows, columns = np.nonzero(matrix)
+    return rows, columns, matrix[rows, columns]
 
 
-def _magnitudes(matrix: Matrix) -> Floats:
-    """Return the absolute nonzero numbers of a matrix."""
-    data = np.abs(matrix.data if isinstance(matrix, csr_array) else matrix)
-    return np.asarray(data[data != 0])
+def _roots(program: Program) -> list[int]:
+    """Return, for each value, the one whose factors it has: a switch has those of its operand."""
+    roots: list[int] = []
+    for value, op in enumerate(program.ops):
+        roots.append(roots[op.operand] if isinstance(op, Switch) else value)
+    return roots
 
 
-def _scaled(program: Program) -> Program | None:
-    """Return the scaled program; `None` if a number would leave the range of floats."""
-    fixed = _fixed(program)
-    exponents: list[Exponents] = []
+class _Extremes:
+    """The smallest and the largest logarithm that was added, for each entry of a value."""
+
+    def __init__(self, size: int) -> None:
+        self.low: Floats = np.full(size, np.inf)
+        self.high: Floats = np.full(size, -np.inf)
+
+    def add(self, entries: Exponents, logarithms: Floats) -> None:
+        """Take logarithms into account, shape ``(k,)``, at entries."""
+        np.minimum.at(self.low, entries, logarithms)
+        np.maximum.at(self.high, entries, logarithms)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which entries have any."""
+        return np.asarray(self.low <= self.high)
+
+
+def _balanced(program: Program) -> list[Exponents] | None:
+    """Return the exponent of each entry's factor, by value; `None` if no factors make the range smaller."""
+    roots = _roots(program)
+    movable = [v for v, op in enumerate(program.ops) if isinstance(op, Affine) and v != roots[program.result]]
+    coefficients = []
+    for value, op in enumerate(program.ops):
+        for term in op.terms if isinstance(op, Affine) else ():
+            rows, columns, numbers = _nonzeros(term.matrix)
+            coefficients.append((value, roots[term.operand], rows, columns, np.log2(np.abs(numbers))))
+    exponents: list[Exponents] = [np.zeros(op.size, np.int64) for op in program.ops]
+    best, narrowest = None, np.inf
+    for sweep in range(SWEEPS + 1):
+        of_rows = [_Extremes(op.size) for op in program.ops]
+        of_columns = [_Extremes(op.size) for op in program.ops]
+        for value, operand, rows, columns, logarithms in coefficients:
+            scaled = logarithms + (exponents[value][rows] - exponents[operand][columns])
+            of_rows[value].add(rows, scaled)
+            of_columns[operand].add(columns, scaled)
+        spread = max((e.high.max(initial=-np.inf) for e in of_rows), default=-np.inf)
+        spread -= min((e.low.min(initial=np.inf) for e in of_rows), default=np.inf)
+        if sweep == 0:
+            narrowest = spread
+        elif spread < narrowest:
+            best, narrowest = [each.copy() for each in exponents], spread
+        for value in movable:
+            row, column = of_rows[value], of_columns[value]
+            both = row.known & column.known
+            apart = column.low[both] + column.high[both] - row.low[both] - row.high[both]
+            exponents[value][both] += np.round(apart / 4).astype(np.int64)
+    return None if best is None else [best[root] for root in roots]
+
+
+def _scaled(program: Program, exponents: list[Exponents]) -> Program | None:
+    """Return the program scaled by powers of two; `None` if a number would leave the range of floats."""
     ops: list[Op] = []
     for value, op in enumerate(program.ops):
-        own: Exponents = np.zeros(op.size, np.int64)
         if isinstance(op, Affine):
-            terms = [Term(t.operand, _times_powers(t.matrix, own, -exponents[t.operand])) for t in op.terms]
-            if value not in fixed:
-                own = _centering(terms, op.size)
-            terms = [Term(t.operand, _times_powers(t.matrix, own, np.zeros(t.matrix.shape[1], int))) for t in terms]
-            op = replace(op, terms=tuple(terms), bias=np.ldexp(op.bias, own))
-        elif isinstance(op, Switch):
-            own = exponents[op.operand]
-        exponents.append(own)
+            own = exponents[value]
+            terms = tuple(Term(t.operand, _times_powers(t.matrix, own, -exponents[t.operand])) for t in op.terms)
+            op = replace(op, terms=terms, bias=np.ldexp(op.bias, own))
         ops.append(op)
     bounds = {
         value: Interval(np.ldexp(known.lower, exponents[value]), np.ldexp(known.upper, exponents[value]))
@@ -81,16 +132,6 @@ def _scaled(program: Program) -> Program | None:
     return scaled if _leads_back(program, scaled, exponents) else None
 
 
-def _fixed(program: Program) -> set[int]:
-    """Return the values that keep their scale: the result, and what it passes on."""
-    fixed = {program.result}
-    op = program.ops[program.result]
-    while isinstance(op, Switch):
-        fixed.add(op.operand)
-        op = program.ops[op.operand]
-    return fixed
-
-
 def _times_powers(matrix: Matrix, of_rows: Exponents, of_columns: Exponents) -> Matrix:
     """Return a matrix with rows and columns multiplied by powers of two."""
     if isinstance(matrix, csr_array):
@@ -98,19 +139,6 @@ def _times_powers(matrix: Matrix, of_rows: Exponents, of_columns: Exponents) -> 
         data = np.ldexp(matrix.data, exponents)
         return csr_array((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape)
     return np.asarray(np.ldexp(matrix, of_rows[:, None] + of_columns))
-
-
-def _centering(terms: list[Term], size: int) -> Exponents:
-    """Return powers that bring the geometric mean of each row's extreme coefficients near 1, shape ``(size,)``."""
-    smallest, largest = np.full(size, np.inf), np.zeros(size)
-    for term in terms:
-        matrix = csr_array(term.matrix)
-        rows = np.repeat(np.arange(size), np.diff(matrix.indptr))
-        np.minimum.at(smallest, rows, np.abs(matrix.data))
-        np.maximum.at(largest, rows, np.abs(matrix.data))
-    used = largest > 0
-    logarithms = np.log2(np.where(used, smallest, 1.0)) + np.log2(np.where(used, largest, 1.0))
-    return -np.round(logarithms / 2).astype(np.int64)
 
 
 def _leads_back(program: Program, scaled: Program, exponents: list[Exponents]) -> bool:
