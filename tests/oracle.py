@@ -1,9 +1,10 @@
 """Exact answers for small fully connected ReLU networks, by enumerating the regions on which they are linear.
 
-Shares no code with lipc and uses no solver. Every region is a polytope kept as its vertices: the box is cut by one
-neuron's hyperplane after another, layer by layer (the double description method). A pattern of active neurons counts if
-its region has an interior, that is, if some vertex of the polytope before the cut lies beyond the hyperplane. The
-number of vertices grows quickly with the inputs: meant for up to five or six of them.
+Shares no code with lipc and uses no solver. Every region is a polytope kept as its vertices: the box is cut by the
+half-spaces of the domain, then by one neuron's hyperplane after another, layer by layer (the double description
+method). A pattern of active neurons counts if its region has an interior, that is, if some vertex of the polytope
+before the cut lies beyond the hyperplane. The number of vertices grows quickly with the inputs: meant for up to five or
+six of them.
 
 Tolerances, on coordinates scaled so that the box is the unit cube and on normals of length 1:
 
@@ -28,6 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Norm: TypeAlias = Literal["linf", "l1"]
+Sides: TypeAlias = tuple[Floats, Floats]
+"""Half-spaces ``rows @ x <= limits``: shapes (k, inputs) and (k,)."""
 
 ON = 1e-12
 DEPTH = 1e-9
@@ -117,12 +120,14 @@ def lipschitz(
     functional: ArrayLike | None = None,
     input_norm: Norm = "linf",
     output_norm: Norm = "linf",
+    sides: Sides | None = None,
 ) -> LipschitzAnswer:
     """The Lipschitz constant on a box; without a functional, of the vector of all outputs.
 
-    Perturbations are measured in the input norm, so that the gradient is measured in its dual.
+    Perturbations are measured in the input norm, so that the gradient is measured in its dual. The box may be cut by
+    half-spaces.
     """
-    found, thin = regions(weights, biases, lower, upper)
+    found, thin = regions(weights, biases, lower, upper, sides)
     outputs = len(found[0].constant)
     best: tuple[float, Floats, Floats] | None = None
     for functional_row in _functionals(functional, outputs, output_norm):
@@ -141,10 +146,11 @@ def output_range(
     lower: ArrayLike,
     upper: ArrayLike,
     functional: ArrayLike,
+    sides: Sides | None = None,
 ) -> RangeAnswer:
-    """The smallest and the largest value of a functional of the output on a box: both lie at vertices of regions."""
+    """The smallest and the largest value of a functional of the output: both lie at vertices of regions."""
     row = np.asarray(functional, float)
-    found, thin = regions(weights, biases, lower, upper)
+    found, thin = regions(weights, biases, lower, upper, sides)
     points = np.concatenate([region.vertices for region in found])
     values = np.concatenate(
         [region.vertices @ (row @ region.jacobian) + row @ region.constant for region in found],
@@ -153,10 +159,24 @@ def output_range(
     return RangeAnswer(float(values[low]), float(values[high]), points[low], points[high], thin)
 
 
+def l1_ball(center: ArrayLike, radius: float) -> Sides:
+    """The facets of an l_1 ball, one for each combination of signs: for a few inputs only."""
+    middle = np.asarray(center, float)
+    signs = np.array(list(product((1.0, -1.0), repeat=len(middle))))
+    return signs, signs @ middle + radius
+
+
 def regions(
-    weights: Sequence[ArrayLike], biases: Sequence[ArrayLike], lower: ArrayLike, upper: ArrayLike
+    weights: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    lower: ArrayLike,
+    upper: ArrayLike,
+    sides: Sides | None = None,
 ) -> tuple[list[Region], bool]:
-    """Every region with an interior inside the box, and the flag `thin`."""
+    """Every region with an interior inside the box cut by half-spaces, and the flag `thin`.
+
+    Raises ValueError if the box, or what is left of it, has no interior.
+    """
     low, high = np.asarray(lower, float), np.asarray(upper, float)
     width = high - low
     if not (width > 0).all():
@@ -164,10 +184,12 @@ def regions(
     layers = [
         (np.asarray(weight, float), np.asarray(bias, float)) for weight, bias in zip(weights, biases, strict=True)
     ]
-    search = _Enumeration(layers, sum(len(bias) for _, bias in layers[:-1]))
+    rows, limits = sides or (np.zeros((0, len(low))), np.zeros(0))
+    search = _Enumeration(layers, sum(len(bias) for _, bias in layers[:-1]), len(limits))
     start = _Map(np.diag(width), low, np.diag(width), np.abs(low))
+    whole = search.cut_down(_unit_cube(len(low), search.facets + search.neurons), start, rows, limits)
     found = []
-    for cell, patterns, last in search.run(_unit_cube(len(low), search.neurons), start, ()):
+    for cell, patterns, last in search.run(whole, start, ()):
         jacobian = last.matrix / width
         vertices = np.clip(low + width * cell.vertices, low, high)
         found.append(Region(vertices, patterns, jacobian, last.constant - jacobian @ low))
@@ -177,10 +199,26 @@ def regions(
 class _Enumeration:
     """The depth-first search over layers; collects the flag `thin`."""
 
-    def __init__(self, layers: list[tuple[Floats, Floats]], neurons: int) -> None:
+    def __init__(self, layers: list[tuple[Floats, Floats]], neurons: int, facets: int) -> None:
         self.layers = layers
         self.neurons = neurons
+        self.facets = facets
         self.thin = False
+
+    def cut_down(self, cell: _Polytope, start: _Map, rows: Floats, limits: Floats) -> _Polytope:
+        """Cut the box by ``rows @ x <= limits``."""
+        normals, offsets, noise = _halfspaces(start.then(-rows, limits))
+        first = 2 * cell.vertices.shape[1]
+        for facet, (normal, offset, slack) in enumerate(zip(normals, offsets, noise, strict=True)):
+            heights = cell.vertices @ normal + offset
+            self.thin |= bool(slack > ON and heights.min() <= slack and heights.max() >= -slack)
+            heights[np.abs(heights) <= ON] = 0.0
+            if heights.max() < 0 or (normal.any() and not self.has_interior(heights.max())):
+                raise ValueError("a polytope without interior has no regions with interior")
+            if heights.min() < 0:
+                self.has_interior(-heights.min())
+                cell = _cut(cell, heights, first + facet)
+        return cell
 
     def run(
         self, cell: _Polytope, inputs: _Map, patterns: tuple[NDArray[np.bool_], ...]
@@ -191,7 +229,7 @@ class _Enumeration:
             yield cell, patterns, sums
             return
         halfspaces = _halfspaces(sums)
-        first_facet = 2 * cell.vertices.shape[1] + sum(len(pattern) for pattern in patterns)
+        first_facet = 2 * cell.vertices.shape[1] + self.facets + sum(len(pattern) for pattern in patterns)
         for piece, pattern in self.split(cell, halfspaces, first_facet):
             yield from self.run(piece, sums.masked(pattern), (*patterns, pattern))
 

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import linprog
 
 from tests.nets import ABSOLUTE, IDENTITY, KINDS, ZERO, Floats, Network, NetworkKind, random_network
-from tests.oracle import Norm, lipschitz, output_range, regions
+from tests.oracle import Norm, l1_ball, lipschitz, output_range, regions
 
 
 @pytest.mark.parametrize(("network", "answer"), [(IDENTITY, 1.0), (ZERO, 0.0), (ABSOLUTE, 1.0)])
@@ -46,6 +46,37 @@ def test_two_neurons_by_hand() -> None:
     # Left of the lines x = y and x = -y neither neuron is active.
     assert lipschitz(*network, [-2.0, -0.5], [-1.0, 0.5]).value == 0.0
     assert len(regions(*network, low, high)[0]) == 4
+
+
+def test_half_spaces_cut_the_box_first() -> None:
+    # relu(x + y) and relu(x - y) on the triangle x <= y <= 1, x >= -1: the second is never active.
+    network = Network([np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[3.0, -2.0]])], [np.zeros(2), np.zeros(1)])
+    triangle = np.array([[1.0, -1.0]]), np.zeros(1)
+    found, thin = regions(*network, [-1.0, -1.0], [1.0, 1.0], triangle)
+    assert (len(found), thin) == (2, False)
+    assert sorted(region.vertices.tolist() for region in found) == [
+        [[-1.0, -1.0], [-1.0, 1.0], [0.0, 0.0]],
+        [[-1.0, 1.0], [1.0, 1.0], [0.0, 0.0]],
+    ]
+    assert lipschitz(*network, [-1.0, -1.0], [1.0, 1.0], sides=triangle).value == 6.0
+    below = np.array([[1.0, 1.0], [1.0, -1.0]]), np.zeros(2)
+    assert lipschitz(*network, [-1.0, -1.0], [1.0, 1.0], sides=below).value == 0.0
+    answer = output_range(*network, [-1.0, -1.0], [1.0, 1.0], [1.0], triangle)
+    assert (answer.minimum, answer.maximum) == (0.0, 6.0)
+    with pytest.raises(ValueError, match="interior"):
+        regions(*network, [-1.0, -1.0], [1.0, 1.0], (np.array([[1.0, 1.0]]), np.array([-2.0])))
+
+
+def test_an_l1_ball_by_hand() -> None:
+    # The octahedron around (1, 1, 1), cut by the plane x = 1 where the neuron turns on.
+    network = Network([np.array([[1.0, 0.0, 0.0]]), np.array([[2.0]])], [-np.ones(1), np.zeros(1)])
+    octahedron = l1_ball([1.0, 1.0, 1.0], 0.5)
+    found, thin = regions(*network, np.zeros(3), np.full(3, 2.0), octahedron)
+    assert (len(found), thin) == (2, False)
+    for region in found:
+        assert len(region.vertices) == 5
+        np.testing.assert_allclose(np.abs(region.vertices - 1).sum(axis=1), 0.5)
+    assert output_range(*network, np.zeros(3), np.full(3, 2.0), [1.0], octahedron).maximum == 1.0
 
 
 def test_lines_through_one_point_of_a_square() -> None:
