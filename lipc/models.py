@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -40,6 +42,12 @@ def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
     """
     if isinstance(model, Network):
         return model
+    started = perf_counter()
+    network = _read(model, drop_softmax)
+    return replace(network, seconds=perf_counter() - started)
+
+
+def _read(model: str | Path | Program | onnx.ModelProto, drop_softmax: bool) -> Network:
     if isinstance(model, Program):
         return network_of(model, MEMORY)
     if isinstance(model, str | Path):

@@ -12,3 +12,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of reference cases is not there")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def every_pass_is_validated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare the programs before and after every pass that any test runs, on a few points."""
+    monkeypatch.setenv("LIPC_VALIDATE", "3")

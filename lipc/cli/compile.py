@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipc.cli.options import note_default_domain, query_from, question_options
+from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+
+if TYPE_CHECKING:
+    from lipc.ir import Program
 
 
 @click.command("compile", short_help="Write the program as MPS or LP (what `lipc MODEL` does).")
 @question_options
-@click.option("-o", "destination", default="-", metavar="FILE", help="A .mps or .lp file, also .gz; '-' for stdout.")
-@click.option("--format", "format_name", type=click.Choice(["mps", "lp"]), help="The format on stdout.  [default: mps]")
+@pass_options
+@TRUST_BOUNDS
+@click.option("-o", "destination", default="-", metavar="FILE", help="A .mps, .lp or .lir file, also .gz; '-': stdout.")
+@click.option(
+    "--emit", "--format", "emit", type=click.Choice(["mps", "lp", "ir"]), help="What goes to stdout.  [default: mps]"
+)
 @click.option("--map", "map_file", metavar="FILE", help="The sidecar.  [default: model.map.json beside FILE]")
+@click.option("--time-passes", is_flag=True, help="Print what each pass took and did on stderr.")
 def command(
     model: str,
-    destination: str,
-    format_name: str | None,
-    map_file: str | None,
+    level: int | None,
+    passes: str | None,
     mode: Any,
     bounds: Any,
-    drop_softmax: bool,
+    trust_bounds: bool,
+    destination: str,
+    emit: str | None,
+    map_file: str | None,
+    time_passes: bool,
     **question: Any,
 ) -> None:
     """Write the mixed-integer program of a question as a file that any solver reads.
@@ -29,21 +40,50 @@ def command(
     Its optimum is the answer. The file minimizes: a constant to be maximized stands in it negated. The sidecar
     model.map.json says so, and what each variable is.
     """
+    from lipc.cli.show import show_passes
     from lipc.compiler import compile as compile_model
     from lipc.errors import OutputError
     from lipc.formats.output import Format, check_destination, is_stdout, write_model
 
-    check_destination(destination, map_file)  # before the work: a mistake costs nothing
-    if format_name is not None and not is_stdout(destination):
-        raise OutputError("--format is for standard output", hint="the ending of -o says the format")
-    query = query_from(**question)
-    compiled = compile_model(model, query, mode=mode, method=bounds, drop_softmax=drop_softmax)
-    note_default_domain(query)
+    if emit is not None and not is_stdout(destination):
+        raise OutputError("--emit is for standard output", hint="the ending of -o says the format")
+    as_ir = emit == "ir" or destination.endswith((".lir", ".lir.gz"))
+    if not as_ir:
+        check_destination(destination, map_file)  # before the work: a mistake costs nothing
+    elif map_file is not None:
+        raise OutputError("--map belongs to a model file, and a textual program has no sidecar of that kind")
+    chosen = passes_from(level, passes, mode, bounds, 2)
+    network, query = Question.of(**question).read(model)
+    compiled = compile_model(network, query, passes=chosen, trust_bounds=trust_bounds)
+    if time_passes:
+        show_passes(compiled.trail)
+    if as_ir:
+        write_program(compiled.program, destination)
+        return
     write_model(
         compiled.mip,
         destination,
         header=compiled.header(),
-        format=Format(format_name) if format_name else None,
+        format=Format(emit) if emit else None,
         facts=compiled.facts(),
         map_file=map_file,
     )
+
+
+def write_program(program: Program, destination: str, *, elide: int | None = None) -> None:
+    """Write a textual program; on standard output whole, in a file with large constants beside it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    from lipc.cli.streams import put
+    from lipc.formats.lir import write_lir
+    from lipc.formats.output import is_stdout
+    from lipc.ir import print_program
+
+    if is_stdout(destination):
+        put(print_program(program, elide=elide))
+    else:
+        write_lir(program, destination, elide=elide)

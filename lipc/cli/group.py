@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,9 +79,9 @@ def cli() -> None:
 
 
 def call(args: Sequence[str] | None) -> int:
-    """Run the command line and return its exit code; errors are one line on stderr."""
+    """Run the command line and return its exit code; errors are told on stderr."""
     try:
-        cli.main(args=None if args is None else list(args), prog_name="lipc", standalone_mode=False)
+        code = cli.main(args=None if args is None else list(args), prog_name="lipc", standalone_mode=False)
     except LipcError as error:
         say(error.render(colour=colours()))
         return USER_ERROR
@@ -97,9 +99,18 @@ def call(args: Sequence[str] | None) -> int:
         return _stream_error(error)
     except MemoryError:
         return fail("out of memory; try --bounds interval, or a smaller network", USER_ERROR)
-    except InternalError as error:
-        return fail(f"internal error: {error}; please report this with the model", INTERNAL_ERROR)
-    return 0
+    except Exception as error:  # a bug, whatever it is: a user has no use for a traceback
+        return _internal_error(error)
+    return code if isinstance(code, int) else 0
+
+
+def _internal_error(error: Exception) -> int:
+    """Ask for a report; a developer sees where it happened."""
+    if os.environ.get("LIPC_TRACEBACK"):
+        traceback.print_exception(error)
+    what = str(error) if isinstance(error, InternalError) else f"{type(error).__name__}: {error}"
+    ask = "please report this with the model (LIPC_TRACEBACK=1 shows where it happened)"
+    return fail(f"internal error: {what}; {ask}", INTERNAL_ERROR)
 
 
 def _stream_error(error: OSError) -> int:

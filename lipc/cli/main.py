@@ -12,7 +12,7 @@ from lipc.cli.streams import INTERRUPTED, fail, fill_closed_descriptors
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors are one line on stderr."""
+    """Run the command line and return its exit code; errors are told on stderr."""
     try:
         from lipc.cli.group import call
 

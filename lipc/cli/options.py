@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -14,25 +15,30 @@ from lipc.cli.streams import say
 from lipc.errors import QueryError
 
 if TYPE_CHECKING:
+    from lipc.cli.warn import WarningFilter
+    from lipc.frontends import Network
+    from lipc.frontends.vnnlib import InputProperty
     from lipc.ir import Floats, Polytope
-    from lipc.query import Goal, Query
+    from lipc.passes.base import Pass
+    from lipc.passes.bounds import Method
+    from lipc.passes.jacobian import Mode
+    from lipc.passes.pipeline import Level
+    from lipc.query import Query
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_OPTIONS = (
+_QUESTION = (
     click.argument("model", metavar="MODEL"),
     click.option(
         "--box", nargs=2, metavar="LO HI", help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]"
     ),
-    click.option("--center", metavar="FILE", help="The center of an l_inf ball: a .npy/.csv file (or one number)."),
+    click.option("--center", metavar="FILE", help="The center of a ball: a .npy/.csv file (or one number)."),
     click.option("--radius", type=float, metavar="R", help="The radius of that ball."),
+    click.option("--ball", type=click.Choice(["linf", "l1"]), help="The norm of that ball.  [default: linf]"),
     click.option("--clip", nargs=2, type=float, metavar="LO HI", help="Cut the ball to LO <= x <= HI."),
+    click.option("--vnnlib", metavar="FILE", help="The domain is the input part of a VNN-LIB file."),
     click.option(
-        "--norm",
-        type=click.Choice(["linf", "l1"]),
-        default="linf",
-        show_default=True,
-        help="What perturbations of the input are measured in.",
+        "--norm", type=click.Choice(["linf", "l1"]), help="What perturbations are measured in.  [default: linf]"
     ),
     click.option(
         "--output",
@@ -43,79 +49,176 @@ _OPTIONS = (
     click.option(
         "--objective",
         type=click.Choice(["lipschitz", "max", "min"]),
-        default="lipschitz",
-        show_default=True,
-        help="The Lipschitz constant, or the range of the output.",
+        help="The Lipschitz constant, or the range of the output.  [default: lipschitz]",
     ),
+    click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network."),
+    click.option(
+        "-W",
+        "warning_words",
+        multiple=True,
+        metavar="WORD",
+        help="-Wno-NAME, -Wnone: without that warning, without any; -Werror=NAME, -Werror: as an error.",
+    ),
+)
+
+_PASSES = (
+    click.option("-O", "level", type=click.IntRange(0, 3), metavar="N", help="A named pipeline, 0 to 3.  [default: 2]"),
+    click.option("--passes", metavar="PIPELINE", help="The passes to run instead; 'lipc opt --list' shows them."),
     click.option(
         "--mode",
         type=click.Choice(["auto", "reverse", "forward"]),
-        default="auto",
-        show_default=True,
-        help="How the Jacobian is written; auto: by the number of inputs.",
+        help="How the Jacobian is written; auto: by the number of inputs.  [default: auto]",
     ),
     click.option(
         "--bounds",
         type=click.Choice(["linear", "interval"]),
-        default="linear",
-        show_default=True,
-        help="How the values of the network are bounded.",
+        help="How the values of the network are bounded.  [default: linear]",
     ),
-    click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network."),
 )
+
+TRUST_BOUNDS = click.option("--trust-bounds", is_flag=True, help="Take the bounds in a .lir file for proven.")
 
 
 def question_options(command: Command) -> Command:
     """Add the model argument and the options of the question to a command."""
-    for option in reversed(_OPTIONS):
+    return _add(_QUESTION, command)
+
+
+def pass_options(command: Command) -> Command:
+    """Add the options that choose the passes."""
+    return _add(_PASSES, command)
+
+
+def _add(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
 
 
-def query_from(
-    box: tuple[str, str] | None,
-    center: str | None,
-    radius: float | None,
-    clip: tuple[float, float] | None,
-    norm: str,
-    output: str | None,
-    objective: Goal,
-) -> Query:
-    """Return the query that the options ask.
+def passes_from(
+    level: int | None, passes: str | None, mode: Mode | None, bounds: Method | None, default: Level
+) -> tuple[Pass, ...]:
+    """Return the passes that the options name.
 
     Raises
     ------
+    SourceError
+        If `passes` cannot be read.
     QueryError
-        If options contradict each other or a file cannot be read.
+        If options contradict each other.
     """
-    from lipc.ir import Norm
-    from lipc.query import Query
+    from lipc.passes.pipeline import named_pipeline, parse_pipeline
 
-    if output is not None and not output.strip():
-        raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
-    domain = _domain(box, center, radius, clip)
-    return Query(domain, output, Norm(norm), objective)
+    if passes is None:
+        return named_pipeline(cast("Level", default if level is None else level), mode or "auto", bounds or "linear")
+    for name, value, instead in (
+        (f"-O{level}", level, "name the passes alone"),
+        ("--mode", mode, f"write jacobian{{mode={mode}}} there"),
+        ("--bounds", bounds, f"write bounds{{method={bounds}}} there"),
+    ):
+        if value is not None:
+            raise QueryError(f"{name} and --passes both choose the passes", hint=instead)
+    return parse_pipeline(passes)
 
 
-def note_default_domain(query: Query) -> None:
-    """Say on stderr that nobody named a domain; once the model has been read, so that an error stands alone."""
-    if query.domain is None:
-        say("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)")
+@dataclass(frozen=True)
+class Question:
+    """What the options ask: the fields of a `Query` that were named, and what to do with warnings."""
+
+    given: dict[str, Any]
+    filter: WarningFilter
+    drop_softmax: bool
+    vnnlib: InputProperty | None
+
+    @staticmethod
+    def of(
+        box: tuple[str, str] | None,
+        center: str | None,
+        radius: float | None,
+        ball: str | None,
+        clip: tuple[float, float] | None,
+        vnnlib: str | None,
+        norm: str | None,
+        output: str | None,
+        objective: str | None,
+        drop_softmax: bool,
+        warning_words: tuple[str, ...],
+    ) -> Question:
+        """Return the question of the options.
+
+        Raises
+        ------
+        QueryError, ModelError
+            If options contradict each other or a file cannot be read.
+        """
+        from lipc.cli.warn import WarningFilter
+        from lipc.ir import Norm
+
+        shown = WarningFilter.of(warning_words)
+        domains = [name for name, value in (("--box", box), ("--center", center), ("--vnnlib", vnnlib)) if value]
+        if len(domains) > 1:
+            raise QueryError(f"{' and '.join(domains)} are {len(domains)} domains", hint="give one of them")
+        if output is not None and not output.strip():
+            raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
+        found = None
+        if vnnlib is not None:
+            from lipc.frontends.vnnlib import read_vnnlib
+
+            found = read_vnnlib(vnnlib)
+            shown.show(found.warnings)
+        domain = found.domain if found else _domain(box, center, radius, ball, clip)
+        fields = {"domain": domain, "output": output, "norm": norm and Norm(norm), "goal": objective}
+        given = {name: value for name, value in fields.items() if value is not None}
+        return Question(given, shown, drop_softmax, found)
+
+    def read(self, model: str) -> tuple[Network, Query | None]:
+        """Return the network, and the question: what the options name, over what the file asks.
+
+        Returns
+        -------
+        Network, Query or None
+            `None` for a program that states its own question.
+
+        Raises
+        ------
+        ModelError, QueryError
+            If the model cannot be read, or is a program that cannot be asked anything else.
+        """
+        from lipc.models import read_model
+        from lipc.query import Query
+
+        network = read_model(model, drop_softmax=self.drop_softmax)
+        self.filter.show(network.warnings)
+        if network.program.objective is not None:
+            if self.given:
+                hint = "leave out the options of the question, or edit the program"
+                raise QueryError("the program asks a question of its own", where=model, hint=hint)
+            return network, None
+        if self.vnnlib is not None:
+            self.vnnlib.check_fits(network)
+        query = replace(network.query or Query(), **self.given)
+        if query.domain is None:
+            say("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)")
+        return network, query
 
 
 def _domain(
-    box: tuple[str, str] | None, center: str | None, radius: float | None, clip: tuple[float, float] | None
+    box: tuple[str, str] | None,
+    center: str | None,
+    radius: float | None,
+    ball: str | None,
+    clip: tuple[float, float] | None,
 ) -> Polytope | None:
     from lipc import query
+    from lipc.ir import Norm
 
-    if box is not None and center is not None:
-        raise QueryError("--box and --center are two domains", hint="give one of them")
     if (center is None) != (radius is None):
         raise QueryError("--center and --radius belong together", hint="give both")
-    if clip is not None and center is None:
-        raise QueryError("--clip cuts a ball", hint="give --center and --radius too, or use --box")
+    for name, value, verb in (("--clip", clip, "cuts"), ("--ball", ball, "is the shape of")):
+        if value is not None and center is None:
+            raise QueryError(f"{name} {verb} a ball", hint="give --center and --radius too, or use --box")
     if center is not None and radius is not None:
-        return query.ball(read_numbers(center, "--center"), radius, clip)
+        return query.ball(read_numbers(center, "--center"), radius, clip, Norm(ball or "linf"))
     if box is not None:
         low, high = (read_numbers(text, "--box") for text in box)
         if low.size != high.size and 1 not in (low.size, high.size):

@@ -12,6 +12,7 @@ from lipc.cli.streams import put, say
 if TYPE_CHECKING:
     from lipc.driver import Report
     from lipc.ir import Floats
+    from lipc.passes.run import Trail
     from lipc.result import Result
 
 SHOWN_ENTRIES = 6
@@ -29,12 +30,14 @@ class ProgressLog:
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
-        self.started = monotonic()
+        self.started: float | None = None
         self.printed: float | None = None
 
     def report(self, report: Report) -> None:
         """Print a line if it is time for one."""
         now = monotonic()
+        if self.started is None:
+            self.started = now
         due = self.started + FIRST_LINE_AFTER if self.printed is None else self.printed + SECONDS_BETWEEN_LINES
         if self.quiet or now < due:
             return
@@ -134,9 +137,29 @@ KINDS = {
 def _domain_text(domain: object) -> str:
     assert isinstance(domain, dict)
     low, high = domain["lower"], domain["upper"]
-    if low[0] == low[1] and high[0] == high[1]:
-        return f"box {low[0]:g} <= x <= {high[0]:g}, {domain['inputs']} inputs"
-    return f"box within [{low[0]:g}, {high[1]:g}], {domain['inputs']} inputs"
+    same = low[0] == low[1] and high[0] == high[1]
+    within = f"{low[0]:g} <= x <= {high[0]:g}" if same else f"within [{low[0]:g}, {high[1]:g}]"
+    if domain["type"] == "union":
+        return f"union of {len(domain['pieces'])} domains {within}, {domain['inputs']} inputs"
+    parts = [f"box {within}"]
+    if "radius" in domain:
+        parts.append(f"l_1 ball of radius {domain['radius']:g}")
+    if "rows" in domain:
+        parts.append("a half-space" if domain["rows"] == 1 else f"{domain['rows']} half-spaces")
+    return f"{' and '.join(parts)}, {domain['inputs']} inputs"
+
+
+def show_passes(trail: Trail) -> None:
+    """Print a line per pass on stderr: seconds, and sizes before and after."""
+    from lipc.passes.statistics import Statistics
+
+    columns = ("seconds", "operations", "entries", "unstable bits", "|coefficients|")
+    say(f"{'pass':<18}{columns[0]:>9}" + "".join(f"{name:>20}" for name in columns[1:]))
+    for step in trail.steps:
+        old, new = Statistics.of(step.before), Statistics.of(step.after)
+        pairs = [(old.ops, new.ops), (old.entries, new.entries), (old.unstable, new.unstable)]
+        cells = [*(f"{a} -> {b}" for a, b in pairs), f"{new.smallest:.2g} .. {new.largest:.2g}"]
+        say(f"{step.name:<18}{step.seconds:>9.4f}" + "".join(f"{cell:>20}" for cell in cells))
 
 
 def vector(entries: Floats) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from lipc.cli.options import note_default_domain, query_from, question_options
-from lipc.cli.streams import put
+from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+from lipc.cli.streams import NOT_FOUND, put
 
 
 class Finite(click.FloatRange):
@@ -31,6 +31,8 @@ SEED = click.IntRange(0, 2**31 - 1)
 
 @click.command("solve", short_help="Solve a question and certify the answer.")
 @question_options
+@pass_options
+@TRUST_BOUNDS
 @click.option("--time-limit", type=SECONDS, metavar="S", help="Stop after S seconds with a valid pair.")
 @click.option(
     "--gap", type=NOT_NEGATIVE, metavar="G", default=1e-6, show_default=True, help="The relative gap to close."
@@ -41,33 +43,34 @@ SEED = click.IntRange(0, 2**31 - 1)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     model: str,
+    level: int | None,
+    passes: str | None,
+    mode: Any,
+    bounds: Any,
+    trust_bounds: bool,
     time_limit: float | None,
     gap: float,
     threads: int,
     seed: int,
     as_json: bool,
     quiet: bool,
-    mode: Any,
-    bounds: Any,
-    drop_softmax: bool,
     **question: Any,
-) -> None:
+) -> int:
     """Solve a question with SCIP and certify the answer.
 
     The lower bound is the gradient at a witness, re-computed in exact arithmetic. A time limit or Ctrl-C gives the
-    pair reached so far; Ctrl-C twice gives up.
+    pair reached so far; Ctrl-C twice gives up. The exit code is 1 where the pair is not closed.
     """
     from lipc.cli.show import ProgressLog, show_result
-    from lipc.compiler import compile as compile_model
     from lipc.driver import Options, solve
 
     options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed)
-    query = query_from(**question)
-    compiled = compile_model(model, query, mode=mode, method=bounds, drop_softmax=drop_softmax)
-    note_default_domain(query)
+    chosen = passes_from(level, passes, mode, bounds, 2)
+    network, query = Question.of(**question).read(model)
     log = ProgressLog(quiet)
-    result = solve(compiled, options=options, on_report=log.report)
+    result = solve(network, query, passes=chosen, options=options, on_report=log.report, trust_bounds=trust_bounds)
     if as_json:
         put(result.to_json())
     else:
         show_result(result)
+    return 0 if result.certified else NOT_FOUND

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-USER_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 3, 130
+NOT_FOUND, USER_ERROR, INTERNAL_ERROR, INTERRUPTED = 1, 2, 3, 130
 
 
 def say(text: str) -> None:
@@ -21,6 +21,11 @@ def say(text: str) -> None:
         from lipc.formats.output import discard
 
         discard(sys.stderr)
+
+
+def colours() -> bool:
+    """Whether stderr is a terminal that wants colours (no-color.org)."""
+    return sys.stderr is not None and sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 def fail(message: str, code: int) -> int:

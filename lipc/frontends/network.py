@@ -27,6 +27,8 @@ class Network:
         The question that the file itself asks, if it asks one.
     warnings
         What is suspicious in the file.
+    seconds
+        What reading it took.
     """
 
     program: Program
@@ -37,3 +39,4 @@ class Network:
     source: str
     query: Query | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    seconds: float = 0.0

@@ -74,6 +74,7 @@ def _compare(name: str, number: int, old: tuple[Program, list[Floats]], new: tup
     if _question(before) == _question(after):
         pairs.append(("result", old_values[before.result], new_values[after.result]))
     for what, left, right in pairs:
+        left, right = left.reshape(-1), right.reshape(-1)
         magnitude = max(scale, float(np.abs(left).max(initial=0.0)))
         if left.shape != right.shape or not (np.abs(left - right) <= TOLERANCE * magnitude).all():
             raise InternalError(f"pass '{name}' changes the {what} at point {number}: {left} becomes {right}")

@@ -94,7 +94,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([MODEL, "--bounds", "none", *BOX], "none"),
     ([MODEL, "--objective", "mean", *BOX], "mean"),
     ([MODEL, "--format", "sav", *BOX], "sav"),
-    ([MODEL, "--format", "lp", *BOX, "-o", "{sub}/model.lp"], "--format"),
+    ([MODEL, "--format", "lp", *BOX, "-o", "{sub}/model.lp"], "--emit is for standard output"),
     (["solve", MODEL, "--json", "--time-limit", "-1", *BOX], "-1"),
     (["solve", MODEL, "--json", "--time-limit", "soon", *BOX], "soon"),
     (["solve", MODEL, "--json", "--time-limit", "nan", *BOX], "nan"),
@@ -122,7 +122,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([MODEL, "--output", "y[0]\ny[1]", *BOX], ""),
     ([MODEL, "--objective", "max", *BOX], "2 outputs"),
     # the domain
-    ([MODEL, *BOX, "--center", "0.5", "--radius", "1"], "two domains"),
+    ([MODEL, *BOX, "--center", "0.5", "--radius", "1"], "2 domains"),
     ([MODEL, "--center", "0.5"], "--radius"),
     ([MODEL, "--radius", "0.5"], "--center"),
     ([MODEL, "--clip", "0", "1"], "--clip"),

@@ -178,7 +178,7 @@ def test_drop_softmax(lipc: Call, small: str, models: Path) -> None:
 def test_time_limit(lipc: Call, models: Path, limit: str) -> None:
     shown = lipc("solve", models / "hard.onnx", *BOX, "--time-limit", limit, "--json", "-q")
     content = json.loads(shown.out)
-    assert (shown.code, shown.err) == (0, "")
+    assert (shown.code, shown.err) == (1, "")
     assert (content["status"], content["certified"]) == ("time_limit", False)
     assert 0 < content["lower"] < content["upper"]
     table = lipc("solve", models / "hard.onnx", *BOX, "--time-limit", limit, "-q")
@@ -225,7 +225,7 @@ def test_one_ctrl_c_gives_the_pair(models: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
-    assert (process.returncode, out.count("\n")) == (0, 1), err
+    assert (process.returncode, out.count("\n")) == (1, 1), err
     content = json.loads(out)
     assert (content["status"], content["certified"]) == ("interrupted", False)
     assert 0 < content["lower"] < content["upper"]
@@ -242,7 +242,7 @@ def test_two_ctrl_c_give_up_at_once(models: Path, pause: float) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
-    if process.returncode == 0:
+    if process.returncode == 1:
         assert json.loads(out)["status"] == "interrupted"
     else:
         assert process.returncode in INTERRUPTED
@@ -268,7 +268,7 @@ def test_the_first_ctrl_c_outside_the_solver_gives_the_pair(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Scip, "solve", interrupted)
-    assert main(["solve", small, *BOX, "--json"]) == 0
+    assert main(["solve", small, *BOX, "--json"]) == 1
     out, err = capfd.readouterr()
     assert json.loads(out)["status"] == "interrupted"
     assert err == ""
@@ -299,7 +299,7 @@ def test_ctrl_c_at_any_time_leaves_a_pair_or_one_line(models: Path) -> None:
             if "Traceback" not in err or "in main\n" in err:
                 assert_interrupted(out, err)
         else:
-            assert (process.returncode, err) == (0, "")
+            assert (process.returncode, err) == (1, "")
             content = json.loads(out)
             assert content["status"] == "interrupted"
             assert content["lower"] < content["upper"]

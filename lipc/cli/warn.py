@@ -1,0 +1,73 @@
+"""Warnings: which are shown, and which are errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from lipc.cli.streams import colours, say
+from lipc.diagnostics import WARNINGS, Diagnostic, Severity, SourceError, did_you_mean, in_order
+from lipc.errors import QueryError
+
+
+@dataclass(frozen=True)
+class WarningFilter:
+    """What ``-W`` says.
+
+    Parameters
+    ----------
+    silent
+        Names of the warnings that are not shown.
+    errors
+        Names of those that are errors.
+    """
+
+    silent: frozenset[str] = frozenset()
+    errors: frozenset[str] = frozenset()
+
+    @staticmethod
+    def of(words: Iterable[str]) -> WarningFilter:
+        """Return the filter of the words behind ``-W``; a later word wins.
+
+        Raises
+        ------
+        QueryError
+            If a word names no warning.
+        """
+        silent: set[str] = set()
+        errors: set[str] = set()
+        for word in words:
+            name = word.removeprefix("error=").removeprefix("no-")
+            if word == "none":
+                silent = set(WARNINGS)
+            elif word == "error":
+                errors = set(WARNINGS) - silent
+            elif name not in WARNINGS:
+                known = [*WARNINGS, "none", "error"]
+                raise QueryError(f"-W{word} names no warning", hint=did_you_mean(name, known) or f"{', '.join(known)}")
+            elif word.startswith("no-"):
+                silent.add(name)
+                errors.discard(name)
+            else:
+                silent.discard(name)
+                if word.startswith("error="):
+                    errors.add(name)
+        return WarningFilter(frozenset(silent), frozenset(errors))
+
+    def show(self, warnings: Iterable[Diagnostic]) -> None:
+        """Print warnings on stderr.
+
+        Raises
+        ------
+        SourceError
+            If some of them are errors: with all that would have been shown.
+        """
+        shown = [
+            replace(each, severity=Severity.ERROR) if each.name in self.errors else each
+            for each in in_order(warnings)
+            if each.name not in self.silent
+        ]
+        if any(each.severity is Severity.ERROR for each in shown):
+            raise SourceError(shown)
+        for each in shown:
+            say(each.render(colour=colours()))
