@@ -32,8 +32,11 @@ from lipc.ir.program import (
 )
 from lipc.ir.text_constants import LARGEST_SIZE, ConstantReader, Constants, Refused
 from lipc.ir.text_numbers import TokenError, quoted, read_string, read_whole
-from lipc.ir.text_syntax import Node, Report, parse_tree
+from lipc.ir.text_syntax import MOST_MESSAGES, Node, Report, parse_tree
 from lipc.ir.verifier import verify
+
+MOST_NAMES = 1000
+"""In a larger program no value of a similar name is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,15 +209,17 @@ class _Reader:
             if name in self.defined:
                 hint = "operations stand in the order in which they are computed"
                 self.constants.refuse(f"{name} is used before it is defined", token, hint)
-            self.constants.refuse(
-                f"there is no value {name}",
-                token,
-                "" if name[1:].isdecimal() else did_you_mean(name, sorted(self.defined)),
-            )
+            self.constants.refuse(f"there is no value {name}", token, self.alike(name))
         assert value is not None
         if value.size is None:
             raise Refused
         return value, value.size
+
+    def alike(self, name: str) -> str:
+        """Return a hint for a misspelt name; none for a number, and none where looking for one would take seconds."""
+        if name[1:].isdecimal() or len(self.defined) > MOST_NAMES or len(self.report.diagnostics) > MOST_MESSAGES:
+            return ""
+        return did_you_mean(name, sorted(self.defined))
 
     def origin(self, node: Node) -> Origin:
         """Read ``@ "name" "source" kept [0, 2]``."""
