@@ -142,6 +142,8 @@ def _read_npy(content: bytes) -> NDArray[Any]:
         shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(stream)
     if dtype.kind not in "fiub":
         raise ValueError(f"an array of {dtype} is none of numbers")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"an array of shape {shape}")
     start = stream.tell()
     numbers = np.frombuffer(content, dtype, offset=start) if start < len(content) else np.zeros(0, dtype)
     array: NDArray[Any] = numbers.reshape(shape, order="F" if fortran_order else "C").copy()
