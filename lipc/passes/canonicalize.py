@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +17,6 @@ from lipc.ir import (
     Interval,
     Kind,
     Matrix,
-    Op,
     Origin,
     Program,
     Switch,
@@ -30,6 +27,7 @@ from lipc.ir import (
     identity,
 )
 from lipc.passes.base import Pass, PassResult, Source
+from lipc.passes.multiples import Multiple, Multiples
 from lipc.passes.nested import Summand, unnested
 from lipc.passes.rewrite import Rewriter, add_exactly, diagonal, is_relu
 
@@ -74,14 +72,18 @@ class Canonicalize(Pass):
 
 @dataclass(frozen=True, eq=False)
 class _Form:
-    """A conditional as one of ``base``: its operand is above 0 where ``factors * base`` is.
+    """A conditional of a multiple: its operand has the sign of that.
 
-    The relu of its operand is ``relu(factors * base) + sum(factor * summand)``.
+    The relu of its operand is ``relu(multiple) + sum(factor * summand)``.
     """
 
-    base: int
-    factors: Floats
+    multiple: Multiple
     summands: list[Summand]
+
+    @property
+    def flips(self) -> NDArray[np.bool_]:
+        """Where its bits are those of the base flipped, shape ``(n,)``."""
+        return self.multiple.negative
 
 
 @dataclass(eq=False)
@@ -95,12 +97,14 @@ class _Writer:
 
     def __post_init__(self) -> None:
         self.builder = self.rewriter.builder
-        ops = self.program.ops
-        self.conditionals_of = Counter(_base(ops, op.operand)[0] for op in ops if isinstance(op, Conditional))
+        self.multiples = Multiples(self.builder.ops)
+        ops, old = self.program.ops, Multiples(self.program.ops)
+        self.old_bases = {v: old.of(op.operand).base for v, op in enumerate(ops) if isinstance(op, Conditional)}
+        self.conditionals_of = Counter(self.old_bases.values())
 
     def affine(self, value: int, op: Affine) -> None:
         """Copy an affine operation with its matrices stored well; one that changes nothing goes."""
-        flipped = [operand for operand in op.operands if operand in self.forms and self._flips(operand).any()]
+        flipped = [operand for operand in op.operands if operand in self.forms and self.forms[operand].flips.any()]
         kept = {operand: self.rewriter.new_values[operand] for operand in flipped}
         self.rewriter.new_values.update({operand: self._unflipped(operand) for operand in flipped})
         terms = tuple(Term(term.operand, stored_well(term.matrix)) for term in op.terms)
@@ -115,13 +119,13 @@ class _Writer:
     def conditional(self, value: int, op: Conditional) -> None:
         """Write a conditional as one of the value that its operand is a multiple of."""
         operand, summands = unnested(self.builder, self.rewriter.new_values[op.operand])
-        base, factors = _base(self.builder.ops, operand)
-        alone = self.conditionals_of[_base(self.program.ops, op.operand)[0]] == 1
-        if alone and (factors < 0).any():
-            base, factors = operand, np.ones(op.size)
-        self.forms[value] = _Form(base, factors, summands)
-        flips = self._flips(value)
-        new = self.builder.conditional(base, op.origin)
+        multiple = self.multiples.of(operand)
+        alone = self.conditionals_of[self.old_bases[value]] == 1 and not self._is_relu(multiple.base)
+        if alone and multiple.negative.any():
+            multiple = Multiple(operand, (np.ones(op.size),))
+        form = self.forms[value] = _Form(multiple, summands)
+        flips = form.flips
+        new = self.builder.conditional(multiple.base, op.origin)
         self.rewriter.new_values[value] = new
         self.rewriter.sources[value] = Source.whole(new, op.size, flips)
         if value in self.program.bounds:
@@ -129,13 +133,13 @@ class _Writer:
             lower, upper = np.where(flips, 1 - known.upper, known.lower), np.where(flips, 1 - known.lower, known.upper)
             self.rewriter.bounds[new] = Interval(lower, upper)
 
-    def _flips(self, conditional: int) -> NDArray[np.bool_]:
-        return self.forms[conditional].factors < 0
+    def _is_relu(self, value: int) -> bool:
+        return is_relu(self.builder.ops, self.builder.ops[value])
 
     def _unflipped(self, conditional: int) -> int:
         """Return the bits of an old conditional as numbers: 1 minus the new ones where they are flipped."""
         if conditional not in self.numbers:
-            flips = self._flips(conditional)
+            flips = self.forms[conditional].flips
             matrix = identity(len(flips), np.where(flips, -1.0, 1.0))
             terms = {self.rewriter.new_values[conditional]: matrix}
             origin = self.program.ops[conditional].origin
@@ -148,9 +152,9 @@ class _Writer:
         operand, bits = self.rewriter.new_values[op.operand], self.rewriter.new_values[op.bit]
         if form is not None and is_relu(self.program.ops, op):
             new = self._relu(form, bits, op.origin)
-        elif form is not None and (form.factors < 0).any():
+        elif form is not None and form.flips.any():
             # The switch over 1 - a is what the switch over a withholds.
-            flips = self._flips(op.bit)
+            flips = form.flips
             switched = self.builder.switch(operand, bits, op.origin)
             summands = [(np.where(flips, -1.0, 1.0), switched), (flips.astype(np.float64), operand)]
             new = self._combined(summands, op.origin)
@@ -162,11 +166,13 @@ class _Writer:
 
     def _relu(self, form: _Form, bits: int, origin: Origin) -> int:
         """Append the relu of what a form stands for: for negative s, ``relu(s z) = s z - s relu(z)``."""
-        idempotent = is_relu(self.builder.ops, self.builder.ops[form.base])
-        relu = form.base if idempotent else self.builder.switch(form.base, bits, origin)
-        size = self.builder.size(relu)
-        summands: list[tuple[Floats, int]] = [(np.abs(form.factors), relu), (np.minimum(form.factors, 0.0), form.base)]
-        summands += [(np.full(size, factor), summand) for factor, summand in form.summands]
+        base = form.multiple.base
+        relu = base if self._is_relu(base) else self.builder.switch(base, bits, origin)
+        summands: list[tuple[Floats, int]] = []
+        for part in form.multiple.parts:
+            summands.append((np.where(form.flips, -part, part), relu))
+            summands.append((np.where(form.flips, part, 0.0), base))
+        summands += [(np.full(len(form.flips), factor), summand) for factor, summand in form.summands]
         return self._combined(summands, origin)
 
     def _combined(self, summands: list[tuple[Floats, int]], origin: Origin) -> int:
@@ -185,20 +191,6 @@ class _Writer:
         size = len(summands[0][0])
         terms = {value: as_matrix(identity(size, factors)) for value, factors in used.items()}
         return self.builder.affine(terms, np.zeros(size), origin)
-
-
-def _base(ops: Sequence[Op], value: int) -> tuple[int, Floats]:
-    """Return a value and factors, none of them 0, such that the given value is their entrywise product."""
-    factors = np.ones(ops[value].size)
-    while True:
-        inner = diagonal(ops[value])
-        if inner is None or ops[inner[0]].kind is Kind.BIT:
-            return value, factors
-        product = factors * inner[1]
-        pairs = zip(product.tolist(), factors.tolist(), inner[1].tolist(), strict=True)
-        if not np.isfinite(product).all() or any(Fraction(p) != Fraction(f) * Fraction(g) for p, f, g in pairs):
-            return value, factors
-        value, factors = inner[0], product
 
 
 def stored_well(matrix: Matrix) -> Matrix:

@@ -34,7 +34,8 @@ class Scale(Pass):
     def apply(self, program: Program) -> PassResult:
         """Return the scaled program, its bounds scaled along, or the program as it is."""
         exponents = _balanced(program)
-        scaled = None if exponents is None else _scaled(program, exponents)
+        with np.errstate(over="ignore", under="ignore"):  # found out by leading back
+            scaled = None if exponents is None else _scaled(program, exponents)
         return PassResult(program if scaled is None else scaled, kept_whole(program))
 
 
