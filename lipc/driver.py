@@ -78,9 +78,13 @@ def solve(
         return Run.of(model, solver, options, on_report, started).summary()
 
     def compile_with(network: Network, question: Query | None) -> Compiled:
-        return compile(
+        compiled = compile(
             network, question, mode=mode, method=method, level=level, passes=passes, trust_bounds=trust_bounds
         )
+        if compiled.query is None:
+            message = "a program of several inputs can be written for a solver, but its answer cannot be certified"
+            raise QueryError(message, where=network.source, hint="solve the network from before the pass jacobian")
+        return compiled
 
     network = read_model(model, drop_softmax=drop_softmax)
     question = query if query is not None else network.query

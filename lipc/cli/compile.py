@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+from lipc.cli.streams import say
 
 if TYPE_CHECKING:
     from lipc.ir import Program
@@ -38,7 +40,8 @@ def command(
     """Write the mixed-integer program of a question as a file that any solver reads.
 
     Its optimum is the answer. The file minimizes: a constant to be maximized stands in it negated. The sidecar
-    model.map.json says so, and what each variable is.
+    model.map.json says so, and what each variable is. A question over several domains makes a file for each, numbered:
+    model.1.mps, model.2.mps, ...
     """
     from lipc.cli.show import show_passes
     from lipc.compiler import compile as compile_model
@@ -54,20 +57,46 @@ def command(
         raise OutputError("--map belongs to a model file, and a textual program has no sidecar of that kind")
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
-    compiled = compile_model(network, query, passes=chosen, trust_bounds=trust_bounds)
-    if time_passes:
-        show_passes(compiled.trail)
-    if as_ir:
-        write_program(compiled.program, destination)
-        return
-    write_model(
-        compiled.mip,
-        destination,
-        header=compiled.header(),
-        format=Format(emit) if emit else None,
-        facts=compiled.facts(),
-        map_file=map_file,
-    )
+    pieces = [None] if query is None else query.pieces()
+    for piece, file in zip(pieces, numbered(destination, len(pieces), map_file), strict=True):
+        compiled = compile_model(network, piece, passes=chosen, trust_bounds=trust_bounds)
+        if time_passes:
+            show_passes(compiled.trail)
+        if as_ir:
+            write_program(compiled.program, file)
+            continue
+        write_model(
+            compiled.mip,
+            file,
+            header=compiled.header(),
+            format=Format(emit) if emit else None,
+            facts=compiled.facts(),
+            map_file=map_file,
+        )
+    if query is not None and len(pieces) > 1:
+        best = "least" if query.goal == "min" else "largest"
+        say(f"lipc: note: one file for each of {len(pieces)} domains; the answer is the {best} of their optima")
+
+
+def numbered(destination: str, count: int, map_file: str | None) -> list[str]:
+    """Return a file for each of several domains: ``model.1.mps``, ``model.2.mps``, ...
+
+    Raises
+    ------
+    OutputError
+        If there are several and they would go to one place.
+    """
+    from lipc.errors import OutputError
+    from lipc.formats.output import is_stdout
+
+    if count == 1:
+        return [destination]
+    if is_stdout(destination) or map_file is not None:
+        raise OutputError(f"{count} domains make {count} files", hint="name them with -o alone: they are numbered")
+    ending = re.search(r"(\.[a-z]+(\.gz)?)?\Z", destination)
+    assert ending is not None  # it may be empty
+    stem, rest = destination[: ending.start()], ending[0]
+    return [f"{stem}.{number}{rest}" for number in range(1, count + 1)]
 
 
 def write_program(program: Program, destination: str, *, elide: int | None = None) -> None:
