@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-from lipc.diagnostics import did_you_mean
 from lipc.frontends.lip import arithmetic, indexing
 from lipc.frontends.lip.functions import FUNCTIONS, NOT_PIECEWISE_LINEAR, OTHER_WORDS, transpose
 from lipc.frontends.lip.load import Archive
 from lipc.frontends.lip.report import Mistake, Report
-from lipc.frontends.lip.scope import Binding, Scope, Template
+from lipc.frontends.lip.scope import Binding, Scope, Template, similar
 from lipc.frontends.lip.syntax import (
     Call,
     Chain,
@@ -21,6 +21,7 @@ from lipc.frontends.lip.syntax import (
     Member,
     Name,
     Negated,
+    Node,
     Number,
     Numbers,
     Text,
@@ -89,6 +90,7 @@ class Evaluator:
             self.writer.budget.spend(node.values.size)
             return arithmetic.finite(node.values)
         if isinstance(node, Listing):
+            self._warn_of_signs(node)
             return indexing.listing(self.writer, [[self._look(entry) for entry in row] for row in node.rows])
         if isinstance(node, Chain):
             return self._chain(node)
@@ -121,9 +123,10 @@ class Evaluator:
         ahead = self.scope.ahead(node.name)
         if ahead is not None:
             line = self.report.line(ahead)
-            hint = "a name cannot be defined by itself" if line == self.report.line(node) else ""
-            raise Mistake(f"'{node.name}' is not defined yet", hint or f"line {line} defines it; move that before this")
-        raise Mistake(f"unknown name '{node.name}'", did_you_mean(node.name, self.scope.names()))
+            own = ahead.start < node.start
+            hint = "it cannot stand in its own definition" if own else f"line {line} defines it; move that before this"
+            raise Mistake(f"'{node.name}' is not defined yet", hint)
+        raise Mistake(f"unknown name '{node.name}'", similar(node.name, self.scope.names()))
 
     def define(self, word: Word, value: Value | None) -> None:
         """Let a name stand for a value; an error if it stands for one already."""
@@ -147,6 +150,16 @@ class Evaluator:
                 raise
             left = Operand(value, part, self.report.text(part, "the left side"))
         return left.value
+
+    def _warn_of_signs(self, node: Listing) -> None:
+        """Warn of ``[1 -2]``, which is two entries in Matlab and one here."""
+        for entry in node.children:
+            for left, right in pairwise(entry.children if isinstance(entry, Chain) else ()):
+                between = self.report.source.text[left.end : right.start]
+                if between[:1].isspace() and between[-1:] in ("+", "-"):
+                    sign, place = between[-1], Node(left.start, right.end)
+                    hint = f"for two entries write a comma, for one '{sign} ' with a blank"
+                    self.report.warn("sign-in-list", place, "this is one entry of the list, not two", hint)
 
     def _member(self, node: Member) -> Value:
         operand = self._look(node.operand)
@@ -180,13 +193,14 @@ class Evaluator:
         if self.scope.find(name) is not None:
             message, hint = f"'{name}' is a value, not a function", f"{name} * (..) multiplies, {name}[..] selects"
         elif ahead is not None:
-            hint = f"networks are applied below their definition; this one is defined on line {self.report.line(ahead)}"
+            line = self.report.line(ahead)
+            hint = f"a network is applied below its definition; this one starts on line {line}"
         elif name.lower() in NOT_PIECEWISE_LINEAR:
             message = f"'{name}' is not piecewise linear"
             hint = "relu, leaky_relu, abs, clip, max, min and maxpool are"
         else:
             known = [*FUNCTIONS, "load", *self.networks]
-            hint = OTHER_WORDS.get(name.lower(), "") or did_you_mean(name.lower(), known)
+            hint = OTHER_WORDS.get(name.lower(), "") or similar(name.lower(), known)
         return Mistake(message, hint, node.function)
 
     def _load(self, node: Call) -> Value:

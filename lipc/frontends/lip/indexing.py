@@ -30,7 +30,11 @@ def indexed(operand: Operand, subscripts: Sequence[Subscript], look: Look) -> Co
         if not shape:
             raise Mistake(f"{operand.words} is a number and has no entries to choose from")
         raise Mistake(f"{len(subscripts)} indices, but {operand}", node=operand.node)
-    chosen = [_chosen(subscript, shape[axis], operand, look) for axis, subscript in enumerate(subscripts)]
+    nouns = ("rows", "columns") if len(shape) == 2 else ("entries",)
+    chosen = [
+        _chosen(subscript, f"{operand.words} has {size} {noun}", size, look)
+        for subscript, size, noun in zip(subscripts, shape, nouns, strict=False)
+    ]
     if isinstance(value, Linear):
         return selected(value, np.atleast_1d(chosen[0]))
     array = value.array
@@ -39,30 +43,27 @@ def indexed(operand: Operand, subscripts: Sequence[Subscript], look: Look) -> Co
     return Constant(array)
 
 
-def _chosen(subscript: Subscript, size: int, operand: Operand, look: Look) -> NDArray[np.int64]:
-    """Return the entries that a subscript selects: no dimension for a single one."""
+def _chosen(subscript: Subscript, has: str, size: int, look: Look) -> NDArray[np.int64]:
+    """Return the entries that a subscript selects, no dimension for a single one; `has` says what there is."""
     if isinstance(subscript, Slice):
-        return _slice(subscript, size, operand, look)
+        return _slice(subscript, has, size, look)
     constant = look(subscript)
     entries = np.array(whole(constant, "an index"), np.int64)
     if entries.ndim > 1:
         raise Mistake(f"an index is a whole number or a list of them, but {constant}", node=subscript)
     outside = entries[(entries < -size) | (entries >= size)]
     if outside.size:
-        there = "only entry 0" if size == 1 else f"entries 0 to {size - 1}"
-        message = f"index {outside.reshape(-1)[0]} is out of range: {operand.words} has {there}"
-        raise Mistake(message, node=subscript)
+        raise Mistake(f"index {outside.reshape(-1)[0]} is out of range: {has}", "the first is 0", subscript)
     return np.asarray(np.where(entries < 0, entries + size, entries), np.int64)
 
 
-def _slice(subscript: Slice, size: int, operand: Operand, look: Look) -> NDArray[np.int64]:
-    numbers = [None if part is None else int(whole_number(look(part), "an index")) for part in subscript.parts]
-    start, stop, step = numbers
+def _slice(subscript: Slice, has: str, size: int, look: Look) -> NDArray[np.int64]:
+    start, stop, step = (None if part is None else whole_number(look(part), "an index") for part in subscript.parts)
     if step is not None and step < 1:
         raise Mistake("the step of a slice must be positive", node=subscript.parts[2])
     for number in (start, stop):
         if number is not None and not -size <= number <= size:
-            raise Mistake(f"{number} is out of range: {operand.words} has {size} along here", node=subscript)
+            raise Mistake(f"the slice reaches to {number}, but {has}", node=subscript)
     entries = np.arange(size)[start:stop:step]
     if not len(entries):
         raise Mistake("the slice is empty", "it goes from the first to before the second: x[0:2]", subscript)

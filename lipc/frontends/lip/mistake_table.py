@@ -73,7 +73,16 @@ TABLE: tuple[Blunder, ...] = (
         "as in: name = value",
         _anywhere("c 1", "c [1]", "c (1)", "c a", 'c "a"', "c"),
     ),
-    Blunder("a definition has one '='", "as in: name = value", _anywhere("c == 1", "c <= 1")),
+    Blunder(
+        "a definition is written with '='",
+        "as in: name = value",
+        _anywhere("c == 1", "c <= 1", "c := 1", "c += 1", "c *= 1", "c: 1", "c.d = 1"),
+    ),
+    Blunder(
+        "a text stands in double quotes",
+        'as in load("weights.npz"); a single one transposes, as in W\'',
+        ("c = 'a'", "c = f('a')", "c = 'a' + 1", *_network("w = f('a')", "w = 'a'")),
+    ),
     Blunder(
         "a definition has one '='",
         "define the other name on a line of its own",

@@ -73,7 +73,6 @@ CHARACTERS = {
     "≤": ("'≤' is not in this language", "write '<='"),
     "≥": ("'≥' is not in this language", "write '>='"),
     "…": ("'…' is not in this language", "write '..'"),
-    "'": ("a text stands in double quotes", 'as in load("weights.npz"); a single one transposes: W\''),
 }
 
 WORDS = {
@@ -157,6 +156,8 @@ def mistakes() -> dict[Key, Blunder]:
 
 def _character(source: SourceText, offset: int) -> Diagnostic:
     character = source.text[offset]
+    if source.text.startswith("<-", offset):
+        return Diagnostic("a definition is written with '='", source.span(offset, offset + 2), "as in: name = value")
     message, hint = CHARACTERS.get(character, (f"the character '{character}' is not in this language", ""))
     end = offset + 1
     if character == '"':
@@ -196,8 +197,7 @@ def _bracket(source: SourceText, stop: int) -> Diagnostic | None:
 def _token(source: SourceText, failure: Failure) -> Diagnostic:
     """Return what is wrong at a token: by the table, or what is expected."""
     found, previous = failure.found, failure.previous
-    start, end = _place(found, source)
-    span = source.span(start, end)
+    span = source.span(*_place(failure, source))
     word = str(previous) if previous is not None else ""
     if word in HOMES and previous is not None and previous.type == "NAME" and found.type != "EQUAL":
         home = HOMES[word]
@@ -222,13 +222,15 @@ def _token(source: SourceText, failure: Failure) -> Diagnostic:
     return Diagnostic(known.message.format(**words), span, hint.format(**words))
 
 
-def _place(token: Token, source: SourceText) -> tuple[int, int]:
-    if token.type == "$END":
-        end = len(source.text.rstrip())
-        return end, end + 1
-    if token.type == "END":
-        return int(token.start_pos), int(token.start_pos) + 1
-    return int(token.start_pos), max(int(token.end_pos), int(token.start_pos) + 1)
+def _place(failure: Failure, source: SourceText) -> tuple[int, int]:
+    """Return the place of the token that does not fit; where a line ends too early, right behind what it ends with."""
+    found, previous = failure.found, failure.previous
+    start, end = int(found.start_pos), int(found.end_pos)
+    if found.type in ("END", "$END", "RBRACE") and previous is not None:
+        behind = int(previous.end_pos)
+        if found.type != "RBRACE" or "\n" in source.text[behind:start]:
+            return behind, behind + 1
+    return start, max(end, start + 1)
 
 
 def _name_before(source: SourceText, equals: Token | None) -> str:

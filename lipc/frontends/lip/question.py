@@ -223,8 +223,10 @@ class QueryReader:
             newest = max(terms)
             matrix, op = terms.pop(newest), ops[newest]
             if not isinstance(op, Affine):
-                name = self.network.output_name
-                raise Mistake("a query is linear in the entries of the network", f"put this into the network as {name}")
+                if end == INPUT:
+                    raise Mistake("a domain is cut by linear constraints; this is not linear")
+                message = f"the question must be linear in '{self.network.output_name}'"
+                raise Mistake(message, "make this a part of the network, and its output")
             bias = bias + matrix @ op.bias
             for term in op.terms:
                 product = compose(matrix, term.matrix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lipc.diagnostics import SourceText, did_you_mean, in_order
+from lipc.diagnostics import SourceText, in_order
 from lipc.errors import InternalError, ModelError
 from lipc.frontends.lip.expressions import Evaluator
 from lipc.frontends.lip.functions import FUNCTIONS
@@ -14,8 +14,8 @@ from lipc.frontends.lip.networks import NetworkReader
 from lipc.frontends.lip.parser import MAX_CHARACTERS, parse
 from lipc.frontends.lip.question import QueryReader
 from lipc.frontends.lip.report import Budget, Report
-from lipc.frontends.lip.scope import Scope, Template
-from lipc.frontends.lip.syntax import Definition, Item, NetworkBlock, Node, QueryBlock
+from lipc.frontends.lip.scope import Scope, Template, similar
+from lipc.frontends.lip.syntax import Definition, Item, NetworkBlock, Node, OutputLine, QueryBlock
 from lipc.frontends.lip.values import Linear
 from lipc.frontends.lip.writer import Writer
 from lipc.frontends.network import Network
@@ -123,7 +123,7 @@ class _FileReader:
         evaluator.define(item.name, value)
 
     def _network(self, block: NetworkBlock) -> None:
-        later = {s.name.text: s.name for s in block.statements}
+        later = {s.name.text: s.name for s in block.statements if not (isinstance(s, OutputLine) and s.value is None)}
         template = NetworkReader(block, self._evaluator(Scope(self.scope, later))).read()
         name = block.name.text
         if name in self.networks:
@@ -136,6 +136,8 @@ class _FileReader:
 
     def _chosen(self, query: QueryBlock | None) -> Template | None:
         """Return the network that is compiled: the one that the query names, or else the last."""
+        if not self.networks and self.report.errors:
+            return None  # enough has been said
         if not self.networks:
             self.report.error(
                 Node(0, 1), "there is no network here", "as in: network f { input x[2]; output y = relu(x) }"
@@ -145,7 +147,7 @@ class _FileReader:
             return list(self.networks.values())[-1]
         name = query.network.text
         if name not in self.networks:
-            self.report.error(query.network, f"unknown network '{name}'", did_you_mean(name, list(self.networks)))
+            self.report.error(query.network, f"unknown network '{name}'", similar(name, list(self.networks)))
             return None
         return self.networks[name]
 

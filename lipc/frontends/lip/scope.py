@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from lipc.diagnostics import did_you_mean
 from lipc.frontends.lip.syntax import Word
 from lipc.frontends.lip.values import Value
 from lipc.ir import Op
@@ -107,3 +108,16 @@ class Template:
     def is_broken(self) -> bool:
         """Whether it was refused."""
         return not self.ops
+
+
+def similar(name: str, known: Sequence[str]) -> str:
+    """Return the hint for a misspelt name; short ones may differ in one character, the last defined is meant."""
+    hint = did_you_mean(name, known)
+    if not hint and len(name) > 1:
+        near = [other for other in known if len(other) == len(name) and _differences(name, other) == 1]
+        hint = f"did you mean '{near[-1]}'?" if near else ""
+    return hint
+
+
+def _differences(left: str, right: str) -> int:
+    return sum(a != b for a, b in zip(left, right, strict=True))
