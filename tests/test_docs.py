@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lipc.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples/train_digits.py"})
@@ -47,3 +50,52 @@ def test_own_rows_prints_what_can_be_computed_by_hand() -> None:
         float(line.split()[-1]) for line in run.stdout.splitlines() if line.startswith(("everywhere", "at", "and"))
     ]
     assert values == pytest.approx([9.0, 7.0, 2.0])
+
+
+def commands_shown(text: str) -> list[tuple[list[str], list[str]]]:
+    """Return the commands of a text (``    $ lipc ...``) with the lines that are shown below them."""
+    shown: list[tuple[list[str], list[str]]] = []
+    current: list[str] | None = None
+    for line in text.splitlines():
+        if line.startswith("    $ lipc "):
+            current = []
+            shown.append((shlex.split(line.removeprefix("    $ lipc ")), current))
+        elif line.startswith("    ") and current is not None:
+            current.append(line[4:])
+        else:
+            current = None
+    return shown
+
+
+TOUR = (ROOT / "README.md").read_text(encoding="utf-8").partition("## A tour")[2].partition("## Use")[0]
+
+
+@pytest.mark.parametrize(("args", "lines"), commands_shown(TOUR))
+def test_the_tour_shows_what_is_printed(
+    args: list[str], lines: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(args) == 0
+    printed = capsys.readouterr().out.splitlines()
+    whole = lines[-1] != "..."
+    shown = lines if whole else lines[:-1]
+    assert shown
+    assert printed[: None if whole else len(shown)] == shown
+
+
+def test_the_error_of_the_tour_is_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = (ROOT / "examples/two_neurons.lip").read_text(encoding="utf-8")
+    Path("typo.lip").write_text(source.replace("[2, 1] * h", "[2, 1, 1] * h"), encoding="utf-8")
+    assert main(["typo.lip"]) == 2
+    block = TOUR[TOUR.index("    typo.lip:") :]
+    assert capsys.readouterr().err.splitlines() == [line[4:] for line in block.splitlines() if line.startswith("    ")]
+
+
+def test_the_tour_has_the_network_of_the_example() -> None:
+    example = (ROOT / "examples/two_neurons.lip").read_text(encoding="utf-8")
+    code = [line for line in example.splitlines() if not line.startswith("#")]
+    shown = TOUR[TOUR.index("    network") : TOUR.index("Where both")]
+    assert [line[4:] for line in shown.strip("\n").splitlines()] == "\n".join(code).strip("\n").splitlines()
