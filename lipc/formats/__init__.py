@@ -1,5 +1,6 @@
-"""Files: the MPS and LP writers, the sidecar that explains a model, atomic writing."""
+"""Files: the MPS and LP writers, the sidecar that explains a model, textual programs, atomic writing."""
 
+from lipc.formats.lir import read_lir, write_lir
 from lipc.formats.lp import lp_chunks
 from lipc.formats.mps import mps_chunks
 from lipc.formats.output import (
@@ -20,11 +21,13 @@ __all__ = [
     "gzipped",
     "lp_chunks",
     "mps_chunks",
+    "read_lir",
     "read_sidecar",
     "sidecar",
     "sidecar_path",
     "sidecar_text",
     "write_atomically",
+    "write_lir",
     "write_model",
     "write_stdout",
 ]

@@ -33,6 +33,9 @@ LARGEST_TEXT = 2**30
 LARGEST_CONSTANTS = 2**33
 """Bytes of a file of constants, unpacked."""
 
+_NPY: Any = np.lib.format
+"""Without types of its own before numpy 2.3."""
+
 
 def constants_path(path: str | Path) -> Path:
     """Return where the constants of a text belong: ``model.lir.npz`` beside ``model.lir`` or ``model.lir.gz``."""
@@ -106,7 +109,7 @@ def npz_bytes(constants: Mapping[str, NDArray[Any]]) -> bytes:
         for name, array in constants.items():
             member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, not now
             with archive.open(member, "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+                _NPY.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()
 
 
@@ -135,11 +138,11 @@ def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
 
 def _read_npy(content: bytes) -> NDArray[Any]:
     stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
+    version = _NPY.read_magic(stream)
     if version == (1, 0):
-        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        shape, fortran_order, dtype = _NPY.read_array_header_1_0(stream)
     else:
-        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(stream)
+        shape, fortran_order, dtype = _NPY.read_array_header_2_0(stream)
     if dtype.kind not in "fiub":
         raise ValueError(f"an array of {dtype} is none of numbers")
     if min(shape, default=0) < 0:

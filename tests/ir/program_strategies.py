@@ -64,7 +64,7 @@ def origins(draw: st.DrawFn) -> Origin:
     kept = None
     if draw(st.booleans()):
         whole = st.integers(0, 20) | st.integers(-(10**17), 10**17)
-        lists = st.lists(whole, max_size=5) | st.integers(0, 5).map(lambda n: list(range(3, 3 + n)))
+        lists = st.lists(whole, max_size=5) | st.integers(-5, 5).map(lambda n: list(range(n, n + 4)))
         kept = np.array(draw(lists), np.int64)
     return Origin(draw(NAMES), draw(st.just("") | NAMES), kept)
 

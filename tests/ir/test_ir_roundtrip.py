@@ -12,11 +12,25 @@ from hypothesis import HealthCheck, given, settings
 from nets import random_network
 from program_strategies import assert_same_program, programs
 from sample_programs import dense, max_pool, mixed, residual
+from scipy.sparse import csr_array
 
 from lipc import Query, ball, box, from_weights
 from lipc.formats.lir import read_lir, write_lir
 from lipc.frontends.onnx import read_onnx
-from lipc.ir import Norm, Program, parse_program, print_program, print_with_constants, verify
+from lipc.ir import (
+    Affine,
+    Input,
+    Matrix,
+    Norm,
+    Origin,
+    Polytope,
+    Program,
+    Term,
+    parse_program,
+    print_program,
+    print_with_constants,
+    verify,
+)
 from lipc.passes.jacobian import Mode
 from lipc.passes.pipeline import Level, named_pipeline
 from lipc.passes.run import run_passes
@@ -46,6 +60,27 @@ def test_random_programs(program: Program) -> None:
 @settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_many_random_programs(program: Program) -> None:
     check_round_trip(program)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        csr_array((np.ones(2), [1, 1], [0, 1, 2, 2]), shape=(3, 2)),  # as many ones as columns, all in one
+        csr_array((np.ones(2), [0, 1], [0, 2, 2, 2]), shape=(3, 2)),
+        csr_array((np.ones(2), [1, 0], [0, 1, 2]), shape=(2, 2)),
+        csr_array((np.full(3, -0.0), [0, 1, 2], [0, 1, 2, 3]), shape=(3, 3)),
+        csr_array((np.array([0.0, -0.0, 0.0]), [0, 1, 2], [0, 1, 2, 3]), shape=(3, 3)),
+        csr_array((np.array([0.0, -0.0]), [0, 0], [0, 1, 2]), shape=(2, 1)),
+        csr_array((np.array([-0.0, 1.0]), [0, 2], [0, 0, 2]), shape=(2, 3)),
+        -np.eye(3),
+        np.full((1, 1), -0.0),
+    ],
+)
+def test_matrices_that_are_nearly_something_else(matrix: Matrix) -> None:
+    rows, columns = matrix.shape
+    origin = Origin("", kept=np.array([-2, -1, 0]))
+    ops = (Input(origin, Polytope.space(columns)), Affine(origin, (Term(0, matrix),), np.zeros(rows)))
+    check_round_trip(Program(ops, 1))
 
 
 def real_programs() -> dict[str, Program]:
