@@ -135,3 +135,15 @@ def test_the_constant(passes: str) -> None:
     result = lipc.solve(compiled)
     assert result.status == "optimal"
     assert result.lower == pytest.approx(exact.value, rel=1e-7)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_result_that_something_reads_keeps_its_scale(relu: bool) -> None:
+    builder = Builder()
+    x = builder.input(Polytope.box([-1.0], [1.0]))
+    z = builder.affine({x: [[2.0**10]]})
+    result = builder.relu(z) if relu else z
+    builder.affine({result: [[2.0**-10]]})  # after the result, so nobody needs it
+    program = builder.program(result)
+    done = Scale().apply(program).program
+    assert rational_values(done, {0: [0.5]})[result] == rational_values(program, {0: [0.5]})[result]
