@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
-from lark import Lark, Token, Transformer
+from lark import Lark, Token, Transformer, UnexpectedInput
 
 from lipc.diagnostics import Diagnostic, SourceError, SourceText
 from lipc.frontends.lip.syntax import (
@@ -250,8 +250,6 @@ def parse(source: SourceText) -> list[Item]:
     SourceError
         At the first token that does not fit, or where the text is larger or deeper than it may be.
     """
-    from lark import UnexpectedInput
-
     from lipc.frontends.lip.mistakes import explain
 
     if len(source.text) > MAX_CHARACTERS:
