@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipc.frontends.lip.arithmetic import apply as operate
 from lipc.frontends.lip.arithmetic import finite, mismatch
@@ -175,7 +176,7 @@ def _min(writer: Writer, arguments: Arguments) -> Value:
     return _extreme(writer, arguments, -1.0)
 
 
-def _largest(writer: Writer, value: Linear, groups: np.ndarray, sign: float = 1.0) -> Linear:
+def _largest(writer: Writer, value: Linear, groups: NDArray[np.int64], sign: float = 1.0) -> Linear:
     signed = value if sign > 0 else writer.scale(value, np.full(value.size, -1.0))
     found = reference(writer.builder.maximum_of_groups(writer.real(signed), groups), len(groups))
     return found if sign > 0 else writer.scale(found, np.full(found.size, -1.0))
