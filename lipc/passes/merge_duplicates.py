@@ -140,7 +140,7 @@ class _Merger:
         terms: dict[int, Matrix] = {}
         for owner in dict.fromkeys(merged.owners.tolist()):
             columns = np.where(merged.owners == owner, merged.places, -1)
-            relu = self._relu(owner)
+            relu = self._relu(owner, op.origin.keep(merged.kept) if owner == op.bit else None)
             terms[relu] = selection(columns, self.rewriter.builder.size(relu), np.abs(merged.ratios))
         if op.bit in self.relus:
             self._carry_bounds(value, self.relus[op.bit], merged.kept)
