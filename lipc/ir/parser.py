@@ -62,7 +62,8 @@ class Sidecar:
 def parse_program(text: str, name: str = "<text>", constants: Constants = MappingProxyType({})) -> Program:
     """Return the program that a text stands for; it is verified.
 
-    The text of a network of 784-256-256-10 with all 270,000 numbers in it (5.5 MB) takes 0.2 s.
+    The text of a network of 784-256-256-10 with all 270,000 numbers in it (5.5 MB) takes 0.25 s; a
+    sparse matrix of a million entries (28 MB) takes 3 s.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +126,7 @@ def count(token: str) -> int:
 def read_floats(token: str) -> Floats:
     """Return a bracketed list of numbers.
 
-    One `float` per item: 270,000 numbers of full length in rows of 784 take 60 ms, 5 MB of text.
+    One `float` per item: 270,000 numbers of full length in rows of 784, 5.5 MB of text, take 80 ms.
 
     Raises
     ------
@@ -223,8 +224,7 @@ def _items(token: str, start: int) -> list[tuple[int, int]]:
         start = comma + 1
 
 
-def _first_trouble(token: str, trouble_of: object) -> TokenError:
-    assert callable(trouble_of)
+def _first_trouble(token: str, trouble_of: Callable[[str], str]) -> TokenError:
     for start, end in _items(token, 1):
         trouble = trouble_of("" if token[start] in ",]" else token[start:end])
         if trouble:

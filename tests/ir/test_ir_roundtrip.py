@@ -135,7 +135,7 @@ def test_the_digits_of_the_examples(tmp_path: Path) -> None:
 
 
 def test_a_large_network_takes_no_time() -> None:
-    """270,000 numbers in the text; 0.2 s on an idle machine."""
+    """270,000 numbers in the text; 0.25 s on an idle machine."""
     program = dense(random_network(6, (784, 256, 256, 10))).program
     text = print_program(program)
     started = perf_counter()
