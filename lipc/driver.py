@@ -75,19 +75,23 @@ def solve(
     if isinstance(model, Compiled):
         if query is not None:
             raise QueryError("the model is compiled already", hint="ask the question when compiling")
-        return Run.of(model, solver, options, on_report, started).summary()
+        return Run.of(_certifiable(model), solver, options, on_report, started).summary()
 
     def compile_with(network: Network, question: Query | None) -> Compiled:
-        compiled = compile(
-            network, question, mode=mode, method=method, level=level, passes=passes, trust_bounds=trust_bounds
+        return _certifiable(
+            compile(network, question, mode=mode, method=method, level=level, passes=passes, trust_bounds=trust_bounds)
         )
-        if compiled.query is None:
-            message = "a program of several inputs can be written for a solver, but its answer cannot be certified"
-            raise QueryError(message, where=network.source, hint="solve the network from before the pass jacobian")
-        return compiled
 
     network = read_model(model, drop_softmax=drop_softmax)
     question = query if query is not None else network.query
-    if question is None or len(question.pieces()) == 1:
+    if question is None or len(question.pieces()) <= 1:
         return Run.of(compile_with(network, query), solver, options, on_report, started).summary()
     return Union(question, partial(compile_with, network), solver, options, on_report, started).result()
+
+
+def _certifiable(compiled: Compiled) -> Compiled:
+    """Refuse what asks no question of one network."""
+    if compiled.query is None:
+        message = "a program of several inputs can be written for a solver, but its answer cannot be certified"
+        raise QueryError(message, where=compiled.network.source, hint="solve the network from before the pass jacobian")
+    return compiled

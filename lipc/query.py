@@ -302,8 +302,7 @@ class Query:
             raise EmptyDomainError(
                 f"the domain is empty: input {at} ranges from {domain.lower[at]:g} to {domain.upper[at]:g}"
             )
-        if not domain.is_box:
-            _check_constraints(domain)
+        _check_constraints(domain)
         return domain
 
     def describe(self, network: Program) -> dict[str, object]:

@@ -156,7 +156,7 @@ class Run:
     def bound(self) -> float:
         """The least upper bound known: our own, or the solver's, which is never below what a witness proves."""
         claimed = self.claimed if self.trusted else np.inf
-        return max(min(self.rigorous, claimed), self.lower)
+        return max(min(self.rigorous, claimed), self.lower) + 0.0
 
     @property
     def pair(self) -> tuple[float, float]:
@@ -388,8 +388,14 @@ class Run:
             size=self.size(),
             time={**self.seconds, "total": sum(self.seconds.values())},
             query=self.compiled.describe(),
-            note=self.note,
+            note=self.note or self._remark(),
         )
+
+    def _remark(self) -> str:
+        """Return what a reader should know of a run without a witness."""
+        if self.best is None and self.ending is not Ending.INFEASIBLE and self.certifier.inside.flat.rows:
+            return "the domain is flat, and no point of it was found whose numbers keep its equations exactly"
+        return ""
 
     def size(self) -> Size:
         """Return the size of the program, with the cuts."""

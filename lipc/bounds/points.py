@@ -13,6 +13,7 @@ from lipc.bounds.constraints import Constraints
 from lipc.bounds.domain import centered, crossed_box, tight_box
 from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
 from lipc.bounds.membership import contains, exact_support
+from lipc.bounds.rounding import UNIT
 from lipc.ir import Floats, Interval, Polytope, identity
 
 FLAT = 1e-9
@@ -84,6 +85,8 @@ class Inside:
             return middle, 0.5
         center, radius = centered(self.domain.l1, self.box)
         self.empty = self.empty or radius < 0
+        if (center != self.domain.l1.center).any():
+            radius -= 4 * (self.domain.size + 4) * UNIT * self.domain.l1.radius  # it was rounded up
         way = float(np.abs(middle - center).sum())
         share = min(1.0, 0.5 * max(radius, 0.0) / way) if way else 1.0
         return self.domain.clip(center + share * (middle - center)), 0.5
