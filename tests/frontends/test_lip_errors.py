@@ -363,6 +363,13 @@ SYNTAX = [
     ("network f {\n  input x[2]\n  output y = x", (1, 11), "'{' is never closed", "'}' closes it"),
     ("c = [1 2]", (1, 8), "',' or an operator is missing between '1' and '2'", "entries are separated by commas"),
     ("c = [1,\n  2 3]", (2, 5), "',' or an operator is missing between '2' and '3'", "entries are separated by commas"),
+    (
+        "c = [1\n  2\n  3]",
+        (2, 3),
+        "',' or an operator is missing between '1' and '2'",
+        "entries are separated by commas",
+    ),
+    ("network f {\n  h = (x))\n}", (2, 10), "')' closes nothing", ""),
     ("c = f(1 a)", (1, 9), "',' or an operator is missing between '1' and 'a'", "entries are separated by commas"),
     (
         "c = 2 a",
@@ -572,6 +579,11 @@ def test_a_broken_name_is_said_to_be_wrong_once() -> None:
     assert only(text) == (3, 7, "unknown name 'oops'", "")
 
 
+def test_an_unknown_function_is_said_to_be_unknown_once() -> None:
+    text = "network f {\n  input x[2]\n  a = oops(x)\n  output y = oops(x) + oops(a)\n}"
+    assert only(text) == (3, 7, "unknown function 'oops'", "")
+
+
 def test_at_most_twenty_errors_are_shown() -> None:
     text = "\n".join(f"c{line} = unknown{line}" for line in range(50))
     with pytest.raises(SourceError) as raised:
@@ -615,7 +627,7 @@ def test_networks_that_double_with_every_line_are_refused(apply: str) -> None:
     """Thirty lines that would make 2**30 operations."""
     lines = ["network f0 { input x[3]; output y = relu(x) }"]
     lines += [f"network f{n + 1} {{ input x[3]; output y = {apply.format(n)} }}" for n in range(30)]
-    with pytest.raises(LipcError, match="100000 operations"):
+    with pytest.raises(LipcError, match="with this, the network has more than 100000 operations"):
         parse_lip("\n".join(lines))
 
 

@@ -47,7 +47,7 @@ OPERANDS = ("1", "a", "a[0]", "(a)", "a'", "a.b", "f(a)", "[1, 2]")
 
 PAIRS = tuple(
     f"{left} {right}"
-    for left, right in product(OPERANDS, ("2", "b", "(b)", "[b]", '"b"'))
+    for left, right in product(OPERANDS, ("2", "2 3", "b", "(b)", "[b]", '"b"'))
     if right[0] not in "([" or (right == "(b)" and left != "a")  # a[0] [b] is an index, and a (b) a call
 )
 

@@ -176,14 +176,12 @@ def _bracket(source: SourceText, stop: int) -> Diagnostic | None:
         if BRACKETS.get(other) == bracket:
             opened.pop()
             continue
-        if offset < stop:
-            return None
         # The first bracket from here on that does not fit: the innermost open one is to blame if it stood before.
         if other in ("(", "[") and start < stop and bracket in "{}":
             break
         if offset > stop:
             return None
-        if not opened:
+        if other not in ("(", "["):
             return Diagnostic(f"'{bracket}' closes nothing", source.span(offset))
         place = source.span(start)
         message = f"'{bracket}' does not close the '{other}' of line {place.line}, column {place.column}"
