@@ -43,19 +43,38 @@ class Correspondence:
 
     def choices(self, columns: Floats) -> dict[int, Floats]:
         """Return the input and the bits of the network in a solution; NaN for bits that do not matter."""
-        return self.compiled.recover(choices_of(self.compiled.mip, columns))
+        recovered = self.compiled.recover(choices_of(self.compiled.mip, columns))
+        return {**{value: np.full(len(codes), np.nan) for value, codes in self.codes.items()}, **recovered}
 
     def bits(self, choices: dict[int, Floats]) -> dict[int, NDArray[np.bool_]]:
         """Return a whole pattern: bits that do not matter are those at the input of the choices."""
-        x = self.domain.clip(choices[self.input])
-        at_x = evaluate(self.compiled.asked, {self.input: x[None, :]})
-        return {value: np.where(np.isnan(choices[value]), at_x[value][0], choices[value]) > 0.5 for value in self.codes}
+        at_x = self._settled(self.domain.clip(choices[self.input]))
+        return {value: np.where(np.isnan(choices[value]), at_x[value], choices[value]) > 0.5 for value in self.codes}
+
+    def _at(self, x: Floats) -> dict[int, Floats]:
+        """Return the choices of the network at a point."""
+        values = evaluate(self.compiled.asked, {self.input: x[None, :]})
+        return {value: values[value][0] for value in (self.input, *self.codes)}
+
+    def _settled(self, x: Floats) -> dict[int, Floats]:
+        """Return the choices at a point, or on a kink of neurons that became one such that their bits fit together.
+
+        Of relu(x) - relu(-x) no bit is left when the compiler is done, but not any two of them give x.
+        """
+        stages = [self._at(x)]
+        for step in self.compiled.trail.steps:
+            stages.append(step.result.extend(stages[-1]))
+        settled = stages.pop()
+        for step, stage in zip(reversed(self.compiled.trail.steps), reversed(stages), strict=True):
+            recovered = step.result.recover(settled)
+            settled = dict(stage)
+            for value in recovered.keys() & stage.keys():
+                settled[value] = np.where(np.isnan(recovered[value]), stage[value], recovered[value])
+        return settled
 
     def columns_at(self, x: Floats) -> Floats | None:
         """Return the columns at a point of the domain, shape ``(columns,)``; `None` if they are not all known."""
-        values = evaluate(self.compiled.asked, {self.input: x[None, :]})
-        choices = {value: values[value][0] for value in (self.input, *self.codes)}
-        extended = self.compiled.trail.extend(choices)
+        extended = self.compiled.trail.extend(self._at(x))
         if any(np.isnan(array).any() for array in extended.values()):
             return None
         program = self.compiled.program

@@ -29,7 +29,8 @@ class Source:
     take
         Shape ``(n,)``: entry ``i`` of the old value is entry ``take[i]`` of ``values[i]``; -1: it is a constant.
     constant
-        Shape ``(n,)``: that constant; NaN where the entry does not matter to the result.
+        Shape ``(n,)``: that constant; NaN where the entry does not matter to the result. Of entries that are one entry
+        of the new program, and do not matter there, none matters as long as they fit together.
     flip
         Shape ``(n,)``: where set, the old bit is 1 minus the new one. Never set for a constant.
     """
@@ -66,7 +67,7 @@ class Source:
 
     def recover(self, choices: Choices) -> Floats:
         """Return the old entries, shape ``(n,)``, from choices of the new program; NaN where those lack the value."""
-        entries = self.constant.copy()
+        entries: Floats = self.constant.copy()
         for value, held in self.parts():
             if value in choices:
                 new = np.asarray(choices[value]).reshape(-1)[self.take[held]]

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 import lipc
 from lipc import Query, box, from_weights
-from lipc.certify import Conflict
+from lipc.certify import Conflict, Regions
 from lipc.compiler import Compiled
 from lipc.correspondence import FREE, Correspondence
 from lipc.ir import Affine, Builder, Conditional, Floats, Interval, Norm, Polytope, Program, Switch, evaluate
@@ -223,6 +223,18 @@ def test_kinks_of_opposite_neurons_are_gone(norm: Norm) -> None:
         found = optimum(program.mip)
         assert found is not None
         assert found[0] == pytest.approx(constant, abs=1e-9)
+
+
+def test_bits_that_vanish_together_still_fit_together() -> None:
+    # Once merged and fused nothing is left of relu(x) - relu(-x), but at x = 0 not any two bits make it x.
+    program = compiled(NETWORKS["identity as a difference"], Norm.LINF, "reverse")
+    assert program.mip.binaries == 0 or not Correspondence(program).relevant[2].any()
+    correspondence = Correspondence(program)
+    regions = Regions(program.asked, correspondence.relevant)
+    for x in (0.0, 0.25, -0.25):
+        bits = correspondence.bits({0: np.array([x]), 2: np.full(2, np.nan)})
+        assert bits[2].sum() == 1
+        assert regions.norm_bound(bits, Norm.LINF) == 1.0
 
 
 def test_patterns_are_read_from_shared_columns() -> None:
