@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class SourceText:
     @cached_property
     def _starts(self) -> list[int]:
         """The offset at which each line starts."""
-        return [0, *(offset + 1 for offset, character in enumerate(self.text) if character == "\n")]
+        return [0, *(newline.end() for newline in re.finditer("\n", self.text))]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return line and column of an offset in characters, both from 1."""

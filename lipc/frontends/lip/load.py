@@ -112,10 +112,11 @@ class Loader:
 
     def _stream(self, stream: IO[bytes]) -> NDArray[Any]:
         """Return an array in numpy's format after a look at its header: shape and kind."""
-        version = np.lib.format.read_magic(stream)
+        numpy_format: Any = np.lib.format  # untyped in older numpy
+        version = numpy_format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"its format {version} is unknown")
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        reader = numpy_format.read_array_header_1_0 if version == (1, 0) else numpy_format.read_array_header_2_0
         shape, fortran, dtype = reader(stream)
         if dtype.kind not in "fiub":
             raise ValueError(f"it holds {dtype}, not real numbers")
