@@ -364,11 +364,11 @@ def _check_constraints(domain: Polytope) -> None:
             raise QueryError("the ball needs a finite center and a finite radius that is not negative")
         if max(np.abs(ball.center).max(initial=0.0), ball.radius) > LARGEST_BOUND:
             raise QueryError(f"the ball has a number beyond {LARGEST_BOUND:g}")
-    crossed = np.flatnonzero(domain.row_lower > domain.row_upper)
+    low, high = domain.row_lower, domain.row_upper
+    crossed = np.flatnonzero((low > high) | (low == np.inf) | (high == -np.inf))
     if len(crossed):
         row = int(crossed[0])
-        low, high = domain.row_lower[row], domain.row_upper[row]
-        raise EmptyDomainError(f"the domain is empty: its half-space {row} ranges from {low:g} to {high:g}")
+        raise EmptyDomainError(f"the domain is empty: its half-space {row} ranges from {low[row]:g} to {high[row]:g}")
 
 
 def _check_nonempty(domain: Polytope) -> None:

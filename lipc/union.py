@@ -169,7 +169,9 @@ class Union:
 
     def _is_open(self, piece: _Piece) -> bool:
         """Return whether a piece may hold more than what is attained, and a run could still tell."""
-        return piece.ending in (None, Ending.TIME_LIMIT) and self._gap(piece.upper, piece.magnitude) > self.options.gap
+        again = piece.ending is Ending.TIME_LIMIT and np.isfinite(self.options.time_limit)
+        unsettled = piece.ending is None or again
+        return unsettled and self._gap(piece.upper, piece.magnitude) > self.options.gap
 
     def _gap(self, upper: float, magnitude: float) -> float:
         """Return by how much a bound exceeds what is attained, relatively; 0 if it does not."""

@@ -279,7 +279,7 @@ def test_a_union_that_is_cut_short(stop_at: int, how: type[KeyboardInterrupt] | 
     solver = Counted(stop_at, how)
 
     def ask() -> Result:
-        return lipc.solve(lipc.from_weights(*network), query, solver=solver, options=Options(time_limit=2.0))
+        return lipc.solve(lipc.from_weights(*network), query, solver=solver, options=Options(time_limit=0.4))
 
     if how is SecondInterruptError and (goal == "lipschitz" or stop_at == 1):
         with pytest.raises(SecondInterruptError):
@@ -341,6 +341,8 @@ def test_empty_pieces_are_left_out() -> None:
         (replace(UNIT, l1=L1Ball(np.zeros(2), -1.0)), "not negative"),
         (replace(UNIT, row_lower=np.zeros(1)), "number of entries"),
         (UNIT.with_rows([[1, 1]], 1, 0), "ranges from 1 to 0"),
+        (UNIT.with_rows([[1, 1]], np.inf, np.inf), "ranges from inf to inf"),
+        (UNIT.with_rows([[0, 0]], 1, 2), "empty"),
         (box(0, 1).with_rows([[1.0]], 0, 1), "one entry"),
     ],
 )
@@ -414,3 +416,8 @@ def test_the_solution_of_a_solver_that_is_outside_is_pulled_in() -> None:
     assert result.lower == pytest.approx(exact, rel=1e-6)
     assert result.witness is not None
     assert holds_exactly(domain, result.witness.x)
+
+
+def test_a_solver_that_stops_for_no_reason_is_not_asked_for_ever() -> None:
+    result = answer((THIRD, SECOND), "max", solver=Counted(1), **INTERVAL)
+    assert result.lower <= 1.4 <= result.upper

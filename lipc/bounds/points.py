@@ -19,6 +19,9 @@ from lipc.ir import Floats, Interval, Polytope, identity
 FLAT = 1e-9
 """A domain as thin as this part of its box counts as flat: what holds it there is taken for an equation."""
 
+ROOMY = 1e-4
+"""A point found by hand that is so far inside all rows, as a part of their ranges over the box, needs no program."""
+
 GRIDS = (44, 36, 28, 20, 10)
 """Entries are put on grids of these powers of 1/2 of their size, so that equations between them hold exactly."""
 
@@ -69,27 +72,36 @@ class Inside:
         self.box = tight_box(domain)
         self.flat = _Flat()
         self.empty = crossed_box(domain)
+        self.point, self.slack = self._by_hand(), 0.5
         if domain.rows.shape[0]:
-            self.point, self.slack = self._by_programs()
-        else:
-            self.point, self.slack = self._by_hand()
+            self.slack = self._row_margin(self.point)
+            if self.slack < ROOMY:
+                self.point, self.slack = self._by_programs()
         self._directions: Floats | None = None
         self._solved: tuple[list[int], list[dict[int, Fraction]], list[Fraction]] | None = None
 
-    def _by_hand(self) -> tuple[Floats, float]:
-        """Return the middle of a box, or for a ball a point between its center and that middle."""
+    def _by_hand(self) -> Floats:
+        """Return the middle of the box, or for a ball a point between its center and that middle."""
         middle = self.box.lower + 0.5 * (self.box.upper - self.box.lower)
         thin = np.flatnonzero(self.box.lower == self.box.upper).tolist()
         self.flat.fixed = {column: float(self.box.lower[column]) for column in thin}
         if self.domain.l1 is None:
-            return middle, 0.5
+            return middle
         center, radius = centered(self.domain.l1, self.box)
         self.empty = self.empty or radius < 0
         if (center != self.domain.l1.center).any():
             radius -= 4 * (self.domain.size + 4) * UNIT * self.domain.l1.radius  # it was rounded up
         way = float(np.abs(middle - center).sum())
         share = min(1.0, 0.5 * max(radius, 0.0) / way) if way else 1.0
-        return self.domain.clip(center + share * (middle - center)), 0.5
+        return self.domain.clip(center + share * (middle - center))
+
+    def _row_margin(self, x: Floats) -> float:
+        """Return how far inside all rows a point is, as a part of their ranges over the box."""
+        domain = self.domain
+        reach = abs(domain.rows) @ (self.box.upper - self.box.lower)
+        values = domain.rows @ x
+        room = np.minimum(values - domain.row_lower, domain.row_upper - values)
+        return float((room / np.where(reach > 0, reach, 1.0)).min())
 
     def _by_programs(self) -> tuple[Floats, float]:
         """Return the point that is farthest from every side; again, with what leaves no room taken for equations."""

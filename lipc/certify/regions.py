@@ -14,13 +14,13 @@ from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import qr
 from scipy.sparse import block_array, csr_array, hstack
 
 from lipc.bounds.constraints import Constraints
 from lipc.bounds.domain import tight_box
 from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
 from lipc.bounds.membership import exact_support
+from lipc.certify.multipliers import Balance, independent, kernel_vector
 from lipc.certify.witness import Bits, exact_norm, reach_of
 from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback, pushforward
 from lipc.ir.exact import Dyadic, ExactInterpreter, round_up
@@ -255,7 +255,7 @@ class Regions:
         terms = np.vstack(
             [weights[support, None] * rows[members], -of_rows[held, None] * self.domain.rows[held].toarray()]
         )
-        balance = _Balance.of(terms, self.constraints.ball_multiplier(duals))
+        balance = Balance.of(terms, self.constraints.ball_multiplier(duals))
         exact = self._exact_multipliers(bits, [places[row] for row in members], held, of_rows[held], balance)
         if exact is None:
             return None
@@ -310,7 +310,7 @@ class Regions:
         members: list[tuple[int, int]],
         held: NDArray[np.int64],
         of_rows: Floats,
-        balance: _Balance,
+        balance: Balance,
     ) -> list[Fraction] | None:
         """Return rational multipliers of members and rows under which the gradients balance; `None` if not unique.
 
@@ -327,7 +327,7 @@ class Regions:
             columns.append([Fraction(-int(sign)) for sign in balance.signs])
         equations = [list(equation) for equation in zip(*columns, strict=True)]
         equations = [equations[k] for k in np.flatnonzero(balance.equations)]
-        kernel = _kernel_vector(self._independent(equations), len(columns), self.deadline)
+        kernel = kernel_vector(independent(equations), len(columns), self.deadline)
         if kernel is None:
             return None
         if all(entry <= 0 for entry in kernel[: len(members)]):
@@ -335,18 +335,6 @@ class Regions:
         of_members, of_held = kernel[: len(members)], kernel[len(members) : len(members) + len(held)]
         turned = any(multiplier * Fraction(float(y)) < 0 for multiplier, y in zip(of_held, of_rows, strict=True))
         return None if turned or any(entry < 0 for entry in of_members) else of_members + of_held
-
-    def _independent(self, equations: list[list[Fraction]]) -> list[list[Fraction]]:
-        """Return as many equations as there are unknowns, the most independent ones by a pivoted QR in floats.
-
-        Leaving some out cannot make a wrong proof: whatever comes of it is checked.
-        """
-        unknowns = len(equations[0]) if equations else 0
-        if len(equations) <= unknowns:
-            return equations
-        numbers = np.array([[float(entry) for entry in equation] for equation in equations])
-        _, _, order = qr(numbers.T, mode="economic", pivoting=True)
-        return [equations[row] for row in order[:unknowns]]
 
     def _with_ancestors(self, bits: Bits, members: list[tuple[int, int]]) -> Conflict:
         """Return the members' bits and all bits that their pre-activations are computed from."""
@@ -364,52 +352,3 @@ class Regions:
         return Conflict(
             {value: (np.flatnonzero(mask), bits[value][mask]) for value, mask in masks.items() if mask.any()}
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Balance:
-    """Which entries of a weighted sum of gradients are to be 0, or plus or minus the multiplier of the ball.
-
-    The others are left over: the bounds of the box take them in, or the ball where they are below its multiplier.
-    """
-
-    equations: NDArray[np.bool_]
-    signs: NDArray[np.int64]
-
-    @staticmethod
-    def of(terms: Floats, price: float) -> _Balance:
-        """Read it from the summands, shape ``(k, n)``, and the multiplier of the ball."""
-        left, size = terms.sum(axis=0), np.abs(terms).sum(axis=0)
-        if price <= 1e-9 * np.abs(left).max(initial=0.0):
-            return _Balance(np.abs(left) <= 1e-7 * size, np.zeros(len(left), np.int64))
-        paid = np.abs(np.abs(left) - price) <= 1e-7 * price
-        return _Balance(paid, np.where(paid, np.sign(left), 0.0).astype(np.int64))
-
-
-def _kernel_vector(equations: list[list[Fraction]], unknowns: int, deadline: float) -> list[Fraction] | None:
-    """Return a vector that spans the kernel of a rational matrix; `None` if that is not a line, or too late."""
-    pivots: list[int] = []
-    rows = [row for row in equations if any(row)]
-    for column in range(unknowns):
-        if monotonic() > deadline:
-            return None
-        rank = len(pivots)
-        found = next((k for k in range(rank, len(rows)) if rows[k][column]), None)
-        if found is None:
-            continue
-        rows[rank], rows[found] = rows[found], rows[rank]
-        lead = rows[rank][column]
-        rows[rank] = [entry / lead for entry in rows[rank]]
-        for k, row in enumerate(rows):
-            if k != rank and row[column]:
-                factor = row[column]
-                rows[k] = [a - factor * b for a, b in zip(row, rows[rank], strict=True)]
-        pivots.append(column)
-    free = [column for column in range(unknowns) if column not in pivots]
-    if len(free) != 1:
-        return None
-    vector = [Fraction(0)] * unknowns
-    vector[free[0]] = Fraction(1)
-    for rank, column in enumerate(pivots):
-        vector[column] = -rows[rank][free[0]]
-    return vector

@@ -141,9 +141,11 @@ class _Lowering:
         domain = op.domain
         role = Role.BIT if op.kind is Kind.BIT else Role.INPUT
         entries = self._add_columns(value, role, "", self.bounds[value])
-        if domain.rows.shape[0]:
-            inside = _Expression({len(self.columns) - 1: domain.rows}, np.zeros(domain.rows.shape[0]))
-            self._add_numbered_rows(value, "domain", inside, Interval(domain.row_lower, domain.row_upper))
+        says = np.isfinite(domain.row_lower) | np.isfinite(domain.row_upper)
+        kept = np.flatnonzero(says & (summands(domain.rows) > 0))
+        if len(kept):
+            inside = _Expression({len(self.columns) - 1: domain.rows[kept]}, np.zeros(len(kept)))
+            self._add_numbered_rows(value, "domain", inside, Interval(domain.row_lower, domain.row_upper).take(kept))
         if domain.l1 is not None:
             self._ball(value, entries, domain.l1)
         return entries

@@ -79,7 +79,7 @@ def exactly_within(domain: Polytope, x: Floats) -> bool:
 def test_random_domains(kind: str) -> None:
     rng = np.random.default_rng(KINDS.index(kind))
     empty = 0
-    for _ in range(80):
+    for _ in range(40):
         domain = random_domain(rng, kind)
         gradient = rng.normal(size=domain.size)
         inside = Inside(domain)
@@ -90,7 +90,7 @@ def test_random_domains(kind: str) -> None:
             continue
         check_bounds(domain, kind, gradient, exact)
         check_points(domain, inside, gradient, exact)
-    assert empty >= 3 or "rows" not in kind
+    assert empty >= 2 or "rows" not in kind
 
 
 def check_bounds(domain: Polytope, kind: str, gradient: Floats, exact: float) -> None:
