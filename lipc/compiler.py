@@ -11,7 +11,7 @@ import numpy as np
 
 from lipc.errors import InternalError, QueryError
 from lipc.frontends.network import Network
-from lipc.ir import Choices, Conditional, Floats, Program, Sense
+from lipc.ir import Choices, Conditional, Floats, Input, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
 from lipc.models import Model, read_model
 from lipc.passes.base import Pass
@@ -167,6 +167,10 @@ def ask(network: Network, query: Query | None = None, *, trust_bounds: bool = Fa
         If the question does not fit, or the network is a program that asks its own.
     """
     program = network.program
+    inputs = len(list(program.find(Input)))
+    if program.objective is None and inputs != 1:
+        hint = "a network has one; a program of several states its objective: 'maximize %3'"
+        raise QueryError(f"nothing can be asked of a program of {inputs} inputs", where=network.source, hint=hint)
     if program.objective is None:
         query = query or network.query or Query()
         return query, query.ask(program)

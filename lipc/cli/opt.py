@@ -94,7 +94,8 @@ def command(
         chosen = passes_from(level, passes, mode, bounds, 2)
     _check_names(print_after, chosen)
     network, query = Question.of(**question).read(model)
-    _, asked = ask(network, query, trust_bounds=True)
+    # A program of several inputs that asks nothing cannot be asked anything, but it can be looked at.
+    asked = network.program if query is None else ask(network, query, trust_bounds=True)[1]
 
     def dump(step: Step) -> None:
         if step.name in print_after or "all" in print_after:

@@ -177,7 +177,7 @@ class Question:
         Returns
         -------
         Network, Query or None
-            `None` for a program that states its own question.
+            `None` for a program that states its own question, or that nothing can be asked of.
 
         Raises
         ------
@@ -196,6 +196,8 @@ class Question:
             return network, None
         if self.vnnlib is not None:
             self.vnnlib.check_fits(network)
+        if not network.input_shape:
+            return network, None
         query = replace(network.query or Query(), **self.given)
         if query.domain is None:
             say("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)")

@@ -86,8 +86,8 @@ class Source:
         program
             The new program, for the sizes of its values.
         """
-        entries = np.asarray(old).reshape(-1)
-        entries = np.where(self.flip, 1.0 - entries, entries)
+        given = np.asarray(old).reshape(-1)
+        entries: Floats = np.where(self.flip, 1.0 - given, given)
         for value, held in self.parts():
             known = new.setdefault(value, np.full(program.ops[value].size, np.nan))
             open_entries = held[np.isnan(known[self.take[held]])]

@@ -18,9 +18,14 @@ from lipc.errors import QueryError
 from lipc.grammars import grammar
 from lipc.passes.base import Pass
 from lipc.passes.bounds import Bounds, Method
+from lipc.passes.canonicalize import Canonicalize
+from lipc.passes.cse import CommonSubexpressionElimination
+from lipc.passes.fold import Fold
 from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
+from lipc.passes.merge_duplicates import MergeDuplicates
 from lipc.passes.prune_stable import PruneStable
+from lipc.passes.tighten import Tighten
 
 GROUP = "lipc.passes"
 
@@ -35,6 +40,7 @@ BUILT_IN = {
     "merge-duplicates": "MergeDuplicates",
     "prune-stable": "PruneStable",
     "scale": "Scale",
+    "tighten": "Tighten",
 }
 """Classes by pass; the file has the name of the pass."""
 
@@ -47,8 +53,8 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     Parameters
     ----------
     level
-        0: what lowering needs, the Jacobian. 1: interval bounds and pruning. 2: bounds by `method`, pruning and fusion,
-        the default. 3: what pays on large programs only.
+        0: what lowering needs, the Jacobian. 1: interval bounds and pruning. 2, the default: bounds by `method`, and
+        neurons that are equal up to a factor share a bit. 3: bounds are tightened by linear programs, too.
     mode
         How the Jacobian is written.
     method
@@ -56,9 +62,12 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     """
     if level == 0:
         return (Jacobian(mode),)
+    cse = CommonSubexpressionElimination()
+    shared = (cse, Fold(), Canonicalize(), cse, MergeDuplicates()) if level >= 2 else ()
     how = Bounds("interval" if level == 1 else method)
-    first = (how, PruneStable())
-    return (*first, Jacobian(mode), Bounds(how.method, only_new=True), PruneStable(), Fuse(), PruneStable())
+    reduced = (*shared, how, PruneStable(), Jacobian(mode), Bounds(how.method, only_new=True), PruneStable())
+    tightened = (Tighten(), PruneStable()) if level == 3 else ()
+    return (*reduced, *tightened, Fuse(), PruneStable())
 
 
 def pass_names() -> list[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.sparse import csr_array
-
-from lipc.ir import Affine, Conditional, Program
+from lipc.ir import Conditional, Program
+from lipc.passes.scale import coefficient_range
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Statistics:
     unstable
         Bits of conditionals that the program's bounds do not decide.
     smallest, largest
-        The range of the absolute values of the matrices' nonzero entries; both 0 without any.
+        The range of the absolute values of the matrices' nonzero entries; both 1 without any.
     """
 
     ops: int
@@ -38,17 +36,6 @@ class Statistics:
         smallest, largest = coefficient_range(program)
         unstable = sum(_undecided(program, value) for value in program.find(Conditional))
         return Statistics(len(program.ops), sum(op.size for op in program.ops), unstable, smallest, largest)
-
-
-def coefficient_range(program: Program) -> tuple[float, float]:
-    """Return the least and the largest absolute value of the matrices' nonzero entries; zeros if there is none."""
-    smallest, largest = np.inf, 0.0
-    for op in program.ops:
-        for term in op.terms if isinstance(op, Affine) else ():
-            numbers = np.abs(term.matrix.data if isinstance(term.matrix, csr_array) else term.matrix)
-            smallest = min(smallest, float(numbers.min(initial=np.inf, where=numbers > 0)))
-            largest = max(largest, float(numbers.max(initial=0.0)))
-    return (smallest, largest) if largest else (0.0, 0.0)
 
 
 def _undecided(program: Program, value: int) -> int:

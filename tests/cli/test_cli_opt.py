@@ -19,6 +19,7 @@ from lipc.formats.lir import read_lir
 from lipc.ir import Conditional, Program
 from lipc.passes.base import PassResult, kept_whole
 from lipc.passes.fuse import Fuse
+from lipc.passes.pipeline import named_pipeline, print_pipeline
 from lipc.passes.run import VALIDATE
 
 Call = Callable[..., Any]
@@ -58,11 +59,11 @@ def test_what_is_printed_is_read_again(lipc: Call, net: str, tmp_path: Path) -> 
 
 
 def test_passes_one_at_a_time_are_the_pipeline(lipc: Call, net: str, tmp_path: Path) -> None:
-    pipeline = "bounds,prune-stable,jacobian{mode=forward},bounds{only-new},prune-stable,fuse,prune-stable"
+    pipeline = print_pipeline(named_pipeline(2, "forward"))
     whole = lipc("opt", net, "--passes", pipeline).out
     file = tmp_path / "step.lir"
     source = net
-    for each in pipeline.split(","):
+    for each in re.findall(r"[a-z-]+(?:{[^}]*})?", pipeline):
         assert lipc("opt", source, "--passes", each, "-o", file).code == 0
         source = str(file)
     assert lipc("opt", file).out == whole
@@ -139,7 +140,7 @@ def test_time_passes_is_a_table(lipc: Call, net: str) -> None:
     # On [0, 1]^2 the first neuron is always on: bounds find it, pruning keeps what is left.
     assert re.search(r"2 -> 1\b", first)
     assert re.search(r"1 -> 1\b", second)
-    assert lipc(net, "--time-passes").err.count("\n") == 8
+    assert lipc(net, "--time-passes").err.count("\n") == 1 + len(named_pipeline(2))
 
 
 def test_elided_constants_cannot_be_read_back(lipc: Call, net: str, tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ def test_a_row_is_in_the_units_of_the_network(scale: float) -> None:
 
 
 def test_bits_and_values_may_be_read_and_sides_may_be_equal() -> None:
-    network = lipc.from_weights([np.array([[1.0], [-1.0]]), np.array([[1.0, 2.0]])])
+    # Biases keep the two neurons from being one and its opposite, which would share a bit.
+    weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 2.0]])]
+    network = lipc.from_weights(weights, [np.array([0.0, 2.0**-30]), np.zeros(1)])
     mip = lipc.compile(network, lipc.Query(lipc.box([-1.0], [1.0]), goal="max")).mip
     assert maximum(mip) == pytest.approx(2.0)
     (bits,) = (block.name for block in mip.columns if block.name.startswith("a_"))
