@@ -421,3 +421,19 @@ def test_the_solution_of_a_solver_that_is_outside_is_pulled_in() -> None:
 def test_a_solver_that_stops_for_no_reason_is_not_asked_for_ever() -> None:
     result = answer((THIRD, SECOND), "max", solver=Counted(1), **INTERVAL)
     assert result.lower <= 1.4 <= result.upper
+
+
+def test_a_solver_that_ignores_the_cutoff_may_say_less() -> None:
+    """Its bound is below what is known from another piece: that refutes nothing."""
+
+    class Whole(Counted):
+        def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:
+            return super().solve(replace(task, cutoff=None, start=None), on_progress)
+
+    # By interval bounds at most 1.9 and 1.7; in truth 1.6 and 0.8.
+    domains = box([1, 0], [1.3, 0.3]), box([0, 0], [0.9, 0.9]).with_rows([[1, -1]], -np.inf, 0)
+    solver = Whole()
+    result = answer(domains, "max", solver=solver, **INTERVAL)
+    assert len(solver.tasks) == 2
+    assert (result.status, result.certified) == ("optimal", True)
+    assert result.lower == pytest.approx(1.6, abs=1e-6)

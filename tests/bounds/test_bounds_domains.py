@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from lipc.bounds import interval_bounds, linear_bounds
 from lipc.bounds.domain import crossed_box, support, tight_box
 from lipc.bounds.membership import contains, exact_support
 from lipc.bounds.points import Inside, sample
-from lipc.ir import Floats, L1Ball, Norm, Polytope
+from lipc.frontends import from_weights
+from lipc.ir import Conditional, Floats, Input, Interval, L1Ball, Norm, Polytope, Program
 from lipc.query import ball, box
+from tests.nets import Network, random_network
 
 KINDS = ("box", "ball", "one row", "rows", "rows and ball")
 
@@ -239,3 +244,77 @@ def test_a_ball_around_a_point_beside_the_box() -> None:
     assert value[0] == pytest.approx(0.75, abs=1e-14)
     assert value[0] + error[0] >= 0.75
     assert exact_support(domain, [Fraction(1), Fraction(1, 2)], []) == Fraction(3, 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("find", [interval_bounds, linear_bounds])
+def test_bounds_of_values_hold_exactly(kind: str, find: Callable[[Program], dict[int, Interval]]) -> None:
+    rng = np.random.default_rng(KINDS.index(kind))
+    touched = 0
+    for seed in range(12):
+        domain = random_domain(rng, kind)
+        inside = Inside(domain)
+        if inside.empty:
+            continue
+        network = random_network(seed, [domain.size, 6, 4, 1])
+        program = from_weights(*network).program
+        (network_input,) = program.find(Input)
+        placed = replace(program.ops[network_input], domain=domain)
+        asked = replace(program, ops=(*program.ops[:network_input], placed, *program.ops[network_input + 1 :]))
+        bounds = find(asked)
+        extremes = [extreme(domain, row) for row in (*network.weights[0], *-network.weights[0])]
+        points = [inside.settle(x) for x in [*extremes, *inside.sample(rng, 10)]]
+        for x in [x for x in points if x is not None]:
+            layers = exact_pre_activations(network, x)
+            values = [op.operand for op in asked.ops if isinstance(op, Conditional)] + [asked.result]
+            for value, exact in zip(values, layers, strict=True):
+                known = bounds[value]
+                for low, entry, high in zip(known.lower.tolist(), exact, known.upper.tolist(), strict=True):
+                    assert Fraction(low) <= entry <= Fraction(high)
+                    touched += value == values[0] and float(entry) >= high - 1e-9 * max(1, abs(high))
+    if find is linear_bounds and kind in ("box", "ball", "one row"):
+        assert touched >= 12
+
+
+def extreme(domain: Polytope, gradient: Floats) -> Floats:
+    """Return a point near which ``gradient @ x`` is largest, by a linear program over all facets."""
+    size = domain.size
+    rows = np.vstack([domain.rows.toarray(), -domain.rows.toarray()])
+    limits = np.concatenate([domain.row_upper, -domain.row_lower])
+    if domain.l1 is not None:
+        signs = np.array(list(product((1.0, -1.0), repeat=size)))
+        rows, limits = np.vstack([rows, signs]), np.append(limits, signs @ domain.l1.center + domain.l1.radius)
+    kept = np.isfinite(limits)
+    bounds = np.stack([domain.lower, domain.upper], axis=1)
+    found = linprog(-gradient, rows[kept], limits[kept], bounds=bounds)
+    assert found.status == 0
+    return np.asarray(found.x)
+
+
+def exact_pre_activations(network: Network, x: Floats) -> list[list[Fraction]]:
+    """Return what each layer's neurons see, and the output, in rational arithmetic."""
+    point = [Fraction(entry) for entry in x.tolist()]
+    layers = []
+    for weight, bias in zip(network.weights, network.biases, strict=True):
+        products = [
+            sum((Fraction(w) * p for w, p in zip(row, point, strict=True)), Fraction(b))
+            for row, b in zip(weight.tolist(), bias.tolist(), strict=True)
+        ]
+        layers.append(products)
+        point = [max(entry, Fraction(0)) for entry in products]
+    return layers
+
+
+def test_one_row_is_never_bounded_too_low() -> None:
+    """Compared with the least of the dual function, which it takes at 0 or where a coefficient changes its sign."""
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        size = int(rng.integers(1, 5))
+        low = rng.normal(size=size)
+        row, gradient = rng.normal(size=size), rng.normal(size=size) * 1e3
+        domain = box(low, low + rng.random(size)).with_rows(row, -np.inf, row @ low + rng.random())
+        exact = [Fraction(entry) for entry in gradient.tolist()]
+        turns = [g / Fraction(a) for g, a in zip(exact, row.tolist(), strict=True)]
+        bounds = [exact_support(domain, exact, [turn]) for turn in [Fraction(0), *turns] if turn >= 0]
+        value, error = support(domain, gradient[None, :])
+        assert Fraction(value[0]) + Fraction(error[0]) >= min(bound for bound in bounds if bound is not None)

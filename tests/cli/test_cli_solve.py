@@ -128,6 +128,20 @@ def test_range_of_an_output(lipc: Call, small: str) -> None:
         assert content["upper"] == pytest.approx(value, rel=2e-6)
 
 
+def test_json_of_an_l1_ball(lipc: Call, small: str) -> None:
+    ball = ("--center", "0.5", "--radius", "0.25", "--ball", "l1")
+    content = json.loads(lipc("solve", small, *ball, "--output", "0", "--json").out)
+    found = dict(leaves(content))
+    assert set(found) == {*SCHEMA, "query.domain.radius"}
+    assert found["query.domain.type"] == "l1-ball"
+    assert (found["query.domain.lower"], found["query.domain.upper"]) == ([0.25, 0.25], [0.75, 0.75])
+    sides = oracle.l1_ball([0.5, 0.5], 0.25)
+    exact = oracle.lipschitz(*weights_of(small), [0.25, 0.25], [0.75, 0.75], [1, 0], sides=sides)
+    assert content["lower"] == pytest.approx(exact.value, rel=1e-7)
+    table = lipc("solve", small, *ball).out
+    assert "box 0.25 <= x <= 0.75 and l_1 ball of radius 0.25, 2 inputs" in table
+
+
 def test_domains_from_files(lipc: Call, small: str, tmp_path: Path) -> None:
     low, high = np.array([0.1, 0.3]), np.array([0.5, 0.9])
     np.save(tmp_path / "low.npy", low.reshape(1, 2))
