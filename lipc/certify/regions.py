@@ -21,9 +21,9 @@ from lipc.bounds.domain import tight_box
 from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
 from lipc.bounds.membership import exact_support
 from lipc.certify.multipliers import Balance, independent, kernel_vector
-from lipc.certify.witness import Bits, exact_norm, reach_of
-from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback, pushforward
-from lipc.ir.exact import Dyadic, ExactInterpreter, round_up
+from lipc.certify.witness import Bits, jacobian_bound, reach_of
+from lipc.ir import Conditional, Floats, Matrix, Norm, Program, evaluate, pullback, pushforward
+from lipc.ir.exact import Dyadic, ExactInterpreter
 
 NEGLIGIBLE = 1e-11
 """A derivative this much smaller than the sum of the absolute products behind it is taken for 0 in a proposal."""
@@ -139,8 +139,6 @@ class Regions:
             reach = np.abs(rows).sum(axis=1)
             scale = np.where(reach > 0, reach, 1.0)
         columns = constraints.matrix.shape[1]
-        above = [csr_array(rows / scale[:, None]), csr_array((len(rows), columns - size))]
-        blocks = [[csr_array(hstack(above, format="csr"))], [constraints.matrix]]
         cost = np.zeros(columns)
         lower, upper = np.full(columns, -np.inf), np.full(columns, np.inf)
         lower[:size], upper[:size] = self.unit
@@ -149,13 +147,11 @@ class Regions:
             largest = np.abs(cost).max(initial=0.0)
             cost /= largest if largest > 0 else 1.0
         else:
-            blocks[0].append(csr_array(-np.ones((len(rows), 1))))
-            blocks[1].append(csr_array((len(constraints.sides), 1)))
             cost, lower, upper = np.append(cost, 1.0), np.append(lower, -np.inf), np.append(upper, 1.0)
         solution = solve_linear_program(
             LinearProgram(
                 cost=cost,
-                matrix=csr_array(block_array(blocks, format="csr")),
+                matrix=self._matrix(rows / scale[:, None], margin=gradient is None),
                 row_lower=np.concatenate([-offsets / scale, constraints.sides]),
                 lower=lower,
                 upper=upper,
@@ -167,11 +163,26 @@ class Regions:
         solution.multipliers[: len(rows)] /= scale
         return solution
 
+    def _matrix(self, rows: Floats, *, margin: bool) -> Matrix:
+        """Return the rows of a region above those of the domain, with a column for the margin if there is one.
+
+        Over a box they are dense, as made: sparse ones take longer to build than HiGHS saves by them.
+        """
+        ones = np.ones((len(rows), 1))
+        if self.domain.is_box:
+            return np.hstack([rows, -ones]) if margin else rows
+        further = self.constraints.matrix.shape[1] - rows.shape[1]
+        above = hstack([csr_array(rows), csr_array((len(rows), further))], format="csr")
+        if not margin:
+            return csr_array(block_array([[above], [self.constraints.matrix]], format="csr"))
+        below = [self.constraints.matrix, csr_array((len(self.constraints.sides), 1))]
+        return csr_array(block_array([[above, csr_array(-ones)], below], format="csr"))
+
     def _point(self, solution: LinearSolution) -> Floats:
         """Return the point of a solution, in the box; it may lie outside rows and ball by the solver's tolerance."""
         return self.domain.clip(self.start + self.width * solution.point[: self.domain.size])
 
-    def norm_bound(self, bits: Bits, norm: Norm) -> float:
+    def norm_bound(self, bits: Bits, norm: Norm, output_norm: Norm = Norm.LINF) -> float:
         """Return a float at or above the norm of the Jacobian that the chain rule gives for a pattern."""
         anchor = self.domain.clip(np.zeros(self.domain.size))
         values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
@@ -180,7 +191,7 @@ class Regions:
             self.exact.pullback(values, {result: Dyadic.of(unit)}, self.input)
             for unit in np.eye(self.program.ops[result].size)
         ]
-        return round_up(max(exact_norm(gradient, norm) for gradient in gradients))
+        return jacobian_bound(gradients, norm, output_norm)
 
     def _halfspaces(self, bits: Bits) -> tuple[Floats, Floats, list[tuple[int, int]]]:
         """Return rows g, offsets h and places: ``g @ x + h > 0`` on the region, one for each relevant neuron."""
