@@ -65,9 +65,12 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     cse = CommonSubexpressionElimination()
     shared = (cse, Fold(), Canonicalize(), cse, MergeDuplicates()) if level >= 2 else ()
     how = Bounds("interval" if level == 1 else method)
-    reduced = (*shared, how, PruneStable(), Jacobian(mode), Bounds(how.method, only_new=True), PruneStable())
-    tightened = (Tighten(), PruneStable()) if level == 3 else ()
-    return (*reduced, *tightened, Fuse(), PruneStable())
+    reduced: tuple[Pass, ...] = (*shared, how, PruneStable())
+    jacobian: tuple[Pass, ...] = (Jacobian(mode), Bounds(how.method, only_new=True), PruneStable())
+    if level == 3:  # the network first, for its linear programs are smaller without the Jacobian
+        reduced = (*reduced, Tighten("network"), PruneStable())
+        jacobian = (*jacobian, Tighten("jacobian"), PruneStable())
+    return (*reduced, *jacobian, Fuse(), PruneStable())
 
 
 def pass_names() -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipc.bounds.interval import bits_of, intersect, interval_bounds, interval_of
 from lipc.bounds.relaxation import Relaxation
 from lipc.errors import QueryError
-from lipc.ir import Conditional, Interval, Program, Sense, Switch
+from lipc.ir import Affine, Conditional, Input, Interval, Program, Sense, Switch
 from lipc.passes.base import Pass, PassResult, kept_whole
 
 Values = Literal["network", "jacobian", "all"]
@@ -62,6 +62,8 @@ class Tighten(Pass):
     def _wanted(self, program: Program, bounds: dict[int, Interval], value: int) -> NDArray[np.int64]:
         """Return the entries of a value whose bounds decide a bit, are a big-M, or are the objective's."""
         wanted = np.zeros(program.ops[value].size, bool)
+        if not np.isfinite(self.cutoff) and _is_exact(program, value):
+            return np.flatnonzero(wanted)
         known = bounds[value]
         users = [op for op in program.ops if isinstance(op, Conditional | Switch) and op.operand == value]
         pre_activation = any(isinstance(op, Conditional) for op in users)
@@ -73,6 +75,13 @@ class Tighten(Pass):
         if value == program.result and program.objective is not None and program.objective.lipschitz is None:
             wanted[:] = True
         return np.flatnonzero(wanted & (known.lower < known.upper))
+
+
+def _is_exact(program: Program, value: int) -> bool:
+    """Return whether intervals cannot be beaten: an input in a box, or a linear function of one."""
+    op = program.ops[value]
+    read = [program.ops[operand] for operand in op.operands] if isinstance(op, Affine) else [op]
+    return len(read) <= 1 and all(isinstance(each, Input) and each.domain.is_box for each in read)
 
 
 class _Sweep:

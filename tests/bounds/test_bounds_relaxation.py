@@ -65,7 +65,7 @@ def test_any_multipliers_prove_no_more_than_they_do(seed: int, mode: Mode) -> No
         assert float(exact) - proven <= 1e-9 * (1 + sum(abs(multipliers)))
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", MODES)
 def test_extremes_are_those_of_another_solver(mode: Mode, norm: Norm) -> None:
     of = relaxation(program(5, mode, norm))

@@ -43,7 +43,7 @@ def points_of(program: Program, count: int = 500) -> list[np.ndarray]:  # type: 
     return evaluate(program, inputs)
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", range(4))
 def test_bounds_hold_and_are_tighter(seed: int, mode: Mode, norm: Norm) -> None:
@@ -106,7 +106,7 @@ def test_without_time_nothing_changes() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_the_optimum_stays_with_a_cutoff_below_it(mode: Mode, norm: Norm) -> None:
     net = random_network(6, (3, 6, 5, 1))
     domain = lipc.box(-1.0, [1.0, 1.0, 1.0])

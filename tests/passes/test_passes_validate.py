@@ -118,7 +118,7 @@ def test_a_wrong_pass_is_found(change: Callable[[Program], PassResult], message:
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_a_wrong_pass_is_found_after_the_jacobian(mode: Mode, norm: Norm) -> None:
     with pytest.raises(InternalError, match="changes the"):
         run_passes(network(norm), [Jacobian(mode), Broken(biased)], validate=8)
