@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
+from math import isfinite
 from time import monotonic
 
 from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
@@ -15,6 +17,7 @@ from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
 from lipc.passes.pipeline import Level
 from lipc.query import Query
+from lipc.record import Asked, model_record, question_record
 from lipc.result import Result
 from lipc.run import Options, Report, Run
 from lipc.solvers.base import Solver
@@ -75,7 +78,9 @@ def solve(
     if isinstance(model, Compiled):
         if query is not None:
             raise QueryError("the model is compiled already", hint="ask the question when compiling")
-        return Run.of(_certifiable(model), solver, options, on_report, started).summary()
+        compiled = _certifiable(model)
+        record = _record(compiled.network, compiled.query, options)
+        return replace(Run.of(compiled, solver, options, on_report, started).summary(), asked=record)
 
     def compile_with(network: Network, question: Query | None) -> Compiled:
         return _certifiable(
@@ -85,8 +90,23 @@ def solve(
     network = read_model(model, drop_softmax=drop_softmax)
     question = query if query is not None else network.query
     if question is None or len(question.pieces()) <= 1:
-        return Run.of(compile_with(network, query), solver, options, on_report, started).summary()
-    return Union(question, partial(compile_with, network), solver, options, on_report, started).result()
+        compiled = compile_with(network, query)
+        record = _record(network, compiled.query, options)
+        return replace(Run.of(compiled, solver, options, on_report, started).summary(), asked=record)
+    record = _record(network, question, options)
+    result = Union(question, partial(compile_with, network), solver, options, on_report, started).result()
+    return replace(result, asked=record)
+
+
+def _record(network: Network, query: Query | None, options: Options) -> Asked:
+    """Return what a result says of what was asked, and of which files."""
+    limits = {name: _finite(value) for name, value in asdict(options).items()}
+    question = {} if query is None else question_record(query, network)
+    return Asked(model_record(network), question, limits)
+
+
+def _finite(number: float) -> float | None:
+    return number if isfinite(number) else None
 
 
 def _certifiable(compiled: Compiled) -> Compiled:

@@ -76,6 +76,10 @@ class EmptyDomainError(QueryError):
     """A domain without a point."""
 
 
+class ResultError(ModelError):
+    """A result that cannot be read, or that lacks something."""
+
+
 class OutputError(LipcError):
     """A result that cannot be written (no such folder, disk full, unknown ending)."""
 

@@ -73,9 +73,11 @@ def _read_file(path: str | Path, drop_softmax: bool) -> Network:
 
         return read_lip(path)
     if name.endswith((".lir", ".lir.gz")):
-        from lipc.formats.lir import read_lir
+        from lipc.formats.lir import constants_path, read_lir
 
-        return network_of(read_lir(path), str(path))
+        program, beside = read_lir(path), constants_path(path)
+        files = (str(path), str(beside)) if beside.is_file() else (str(path),)
+        return replace(network_of(program, str(path)), files=files)
     from lipc.frontends.onnx import read_onnx
 
     return read_onnx(path, drop_softmax=drop_softmax)

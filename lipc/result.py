@@ -9,6 +9,7 @@ import numpy as np
 
 from lipc.certify import Witness
 from lipc.compiler import Neurons
+from lipc.record import SCHEMA, Asked
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Result:
         Whether the witness was proven and the pair is as close as was asked.
     note
         What went wrong, if the solver broke down.
+    asked
+        The files with their SHA-256, the question in full, and the limits: what `lipc.verify` needs.
     """
 
     status: str
@@ -62,6 +65,7 @@ class Result:
     time: dict[str, float]
     query: dict[str, object]
     note: str = ""
+    asked: Asked | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; an infinite number becomes `None`."""
@@ -74,6 +78,7 @@ class Result:
                 "output": self.witness.output,
             }
         return {
+            "schema": SCHEMA,
             "status": self.status,
             "lower": _finite(self.lower),
             "upper": _finite(self.upper),
@@ -88,6 +93,7 @@ class Result:
             "time": {stage: round(seconds, 6) for stage, seconds in self.time.items()},
             "query": self.query,
             "note": self.note,
+            **(asdict(self.asked) if self.asked else {}),
         }
 
     def to_json(self) -> str:

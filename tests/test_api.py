@@ -195,11 +195,13 @@ ROOMS: dict[str, set[str]] = {
     "estimators": {"ir", "bounds", "passes", "mip", "formats"},
     "models": {"ir", "frontends", "query", "formats"},
     "compiler": {"ir", "frontends", "models", "bounds", "query", "passes", "mip", "formats"},
-    "result": {"certify", "compiler", "ir"},
+    "record": {"frontends", "ir", "query"},
+    "result": {"certify", "compiler", "ir", "record"},
     "correspondence": {"certify", "compiler", "ir", "mip"},
     "run": {"bounds", "certify", "compiler", "correspondence", "ir", "mip", "result", "search", "solvers"},
     "union": {"certify", "compiler", "ir", "query", "result", "run", "solvers"},
-    "driver": {"compiler", "frontends", "models", "passes", "query", "result", "run", "solvers", "union"},
+    "driver": {"compiler", "frontends", "models", "passes", "query", "record", "result", "run", "solvers", "union"},
+    "verify": {"bounds", "certify", "compiler", "frontends", "ir", "models", "query", "record"},
 }
 ROOMS["cli"] = {room for room in ROOMS if room}
 ROOMS["__main__"] = {"cli"}

@@ -16,7 +16,12 @@ from lipc import __version__
 from lipc.cli.streams import INTERNAL_ERROR, INTERRUPTED, USER_ERROR, colours, fail, say
 from lipc.errors import InternalError, LipcError
 
-COMMANDS = {"compile": "lipc.cli.compile", "solve": "lipc.cli.solve", "opt": "lipc.cli.opt"}
+COMMANDS = {
+    "compile": "lipc.cli.compile",
+    "solve": "lipc.cli.solve",
+    "verify": "lipc.cli.verify",
+    "opt": "lipc.cli.opt",
+}
 DEFAULT_COMMAND = "compile"
 OWN_OPTIONS = ("--help", "--version", "-h")
 
@@ -26,6 +31,7 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 \b
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it with SCIP and certify the answer
+lipc verify RESULT.json   check an answer again, without a solver
 lipc opt MODEL --passes   run passes one by one on the textual program
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).

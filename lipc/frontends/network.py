@@ -29,6 +29,10 @@ class Network:
         What is suspicious in the file.
     seconds
         What reading it took.
+    files
+        What it was read from: the file named, then those that this one loads; none for what was made in memory.
+    dropped_softmax
+        Whether a Softmax at the end was to be left out.
     """
 
     program: Program
@@ -40,3 +44,5 @@ class Network:
     query: Query | None = None
     warnings: tuple[Diagnostic, ...] = ()
     seconds: float = 0.0
+    files: tuple[str, ...] = ()
+    dropped_softmax: bool = False

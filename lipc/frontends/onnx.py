@@ -6,6 +6,7 @@ Nothing is fused here. Whatever is wrong with a file is a `ModelError` that says
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -56,17 +57,20 @@ def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
     except BROKEN as error:
         hint = next((hint for start, hint in FOREIGN.items() if content.startswith(start)), "")
         raise ModelError("is not an ONNX model, or is broken or cut off", where=str(path), hint=hint) from error
-    _load_external_data(model, file)
-    return import_onnx(model, source=str(path), drop_softmax=drop_softmax)
+    beside = _load_external_data(model, file)
+    network = import_onnx(model, source=str(path), drop_softmax=drop_softmax)
+    return replace(network, files=(str(path), *beside), dropped_softmax=drop_softmax)
 
 
-def _load_external_data(model: Any, file: Path) -> None:
-    """Read the initializers that are kept in other files of the model's folder."""
+def _load_external_data(model: Any, file: Path) -> list[str]:
+    """Read the initializers that are kept in other files of the model's folder; return these files."""
+    found: dict[str, None] = {}
     try:
         for tensor in filter(external_data_helper.uses_external_data, model.graph.initializer):
             location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
             if not (file.parent / location).exists():
                 raise FileNotFoundError(f"'{location}' of initializer '{tensor.name}' is missing")
+            found[str(file.parent / location)] = None
         external_data_helper.load_external_data_for_model(model, str(file.parent))
     except (OSError, onnx.checker.ValidationError, *BROKEN) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -75,6 +79,7 @@ def _load_external_data(model: Any, file: Path) -> None:
             where=str(file),
             hint="keep the data files that were written with the model in its folder",
         ) from error
+    return list(found)
 
 
 def import_onnx(model: onnx.ModelProto, *, source: str = "<model>", drop_softmax: bool = False) -> Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -66,6 +67,18 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "query.domain.inputs": int,
     "query.domain.lower": list,
     "query.domain.upper": list,
+    "schema": int,
+    "model.path": str,
+    "model.files": list,
+    "model.drop_softmax": bool,
+    "question.goal": str,
+    "question.norm": str,
+    "question.output": type(None),
+    "question.domains": list,
+    "options.time_limit": type(None),
+    "options.gap": float,
+    "options.threads": int,
+    "options.seed": int,
 }
 
 
@@ -99,6 +112,9 @@ def test_json_is_one_line_with_every_field(lipc: Call, small: str) -> None:
     assert neurons["total"] == 11 == neurons["on"] + neurons["off"] + neurons["unstable"]
     assert content["time"]["total"] >= content["time"]["solve"] >= 0
     assert content["query"]["domain"] == {"type": "box", "inputs": 2, "lower": [0, 0], "upper": [1, 1]}
+    assert content["question"]["domains"] == [{"lower": [0, 0], "upper": [1, 1]}]
+    digest = hashlib.sha256(Path(small).read_bytes()).hexdigest()
+    assert content["model"]["files"] == [{"name": "small.onnx", "sha256": digest}]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +148,8 @@ def test_json_of_an_l1_ball(lipc: Call, small: str) -> None:
     ball = ("--center", "0.5", "--radius", "0.25", "--ball", "l1")
     content = json.loads(lipc("solve", small, *ball, "--output", "0", "--json").out)
     found = dict(leaves(content))
-    assert set(found) == {*SCHEMA, "query.domain.radius"}
+    named = {"query.domain.radius", "question.output.weights.0", "question.output.constant"}
+    assert set(found) == {*SCHEMA, *named} - {"question.output"}
     assert found["query.domain.type"] == "l1-ball"
     assert (found["query.domain.lower"], found["query.domain.upper"]) == ([0.25, 0.25], [0.75, 0.75])
     sides = oracle.l1_ball([0.5, 0.5], 0.25)

@@ -53,6 +53,10 @@ class Loader:
     budget: Budget
     _known: dict[tuple[Path, str], Constant] = field(default_factory=dict)
 
+    def files(self) -> tuple[str, ...]:
+        """Return the files of which something was read, in that order."""
+        return tuple(dict.fromkeys(str(path) for path, _ in self._known))
+
     def load(self, name: str) -> Constant | Archive:
         """Return what a file holds.
 

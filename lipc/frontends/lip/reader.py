@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lipc.diagnostics import SourceText, in_order
@@ -46,7 +46,8 @@ def read_lip(path: str | Path) -> Network:
     except UnicodeDecodeError as error:
         message = f"is not UTF-8 text: byte {error.start} does not fit"
         raise ModelError(message, where=str(path), hint="save it as UTF-8") from error
-    return parse_lip(text, str(path), file.parent)
+    network = parse_lip(text, str(path), file.parent)
+    return replace(network, files=(str(path), *network.files))
 
 
 def parse_lip(text: str, name: str = "<text>", folder: Path = Path()) -> Network:
@@ -69,9 +70,10 @@ def parse_lip(text: str, name: str = "<text>", folder: Path = Path()) -> Network
     source = SourceText(name, text)
     items = parse(source)
     report = Report(source)
-    network = _FileReader(report, Loader(folder, Budget())).read(items)
+    loader = Loader(folder, Budget())
+    network = _FileReader(report, loader).read(items)
     report.check()
-    return network
+    return replace(network, files=loader.files())
 
 
 @dataclass
