@@ -11,7 +11,7 @@ import numpy as np
 
 from lipc.errors import InternalError, QueryError
 from lipc.frontends.network import Network
-from lipc.ir import Choices, Conditional, Floats, Input, Program, Sense
+from lipc.ir import Choices, Conditional, Floats, Input, Norm, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
 from lipc.models import Model, read_model
 from lipc.passes.base import Pass
@@ -97,7 +97,9 @@ class Compiled:
         """
         found = _bounds_of_objective(self.trail)
         if not found:
-            plain = [Bounds("interval"), Jacobian("reverse"), Bounds("interval", only_new=True)]
+            question = self.asked.objective.lipschitz if self.asked.objective else None
+            mode: Mode = "forward" if question is not None and question.norm is Norm.L2 else "reverse"
+            plain = [Bounds("interval"), Jacobian(mode), Bounds("interval", only_new=True)]
             found = _bounds_of_objective(run_passes(self.asked.with_bounds({}), plain))
         return min(found) if _maximizes(self.asked) else max(found)
 

@@ -111,5 +111,5 @@ def _question_of(program: Program, network_input: Input) -> Query | None:
     if objective is None:
         return Query(domain) if bounded else None
     if objective.lipschitz is not None:
-        return Query(domain, norm=objective.lipschitz.norm)
+        return Query(domain, norm=objective.lipschitz.norm, output_norm=objective.lipschitz.output_norm)
     return Query(domain, norm=Norm.LINF, goal="max" if objective.sense is Sense.MAXIMIZE else "min")

@@ -2,128 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from operator import index
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lipc.bounds.points import Inside
 from lipc.errors import EmptyDomainError, QueryError
-from lipc.grammars import grammar
 from lipc.ir import Builder, Floats, Input, L1Ball, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense
+from lipc.ir.euclidean import euclidean_factor
+from lipc.outputs import Differences, Functional, parse_functional, parse_output
+
+__all__ = ["Differences", "Functional", "Goal", "Query", "ball", "box", "parse_functional", "parse_output"]
 
 Goal = Literal["lipschitz", "max", "min"]
 
 LARGEST_BOUND = 1e100
 """Of a domain. Far beyond any use; larger ones overflow in the products of bounds and weights."""
-
-
-@dataclass(frozen=True)
-class Functional:
-    """A linear function of the outputs, ``sum(weights[i] * y[i]) + constant``."""
-
-    weights: Mapping[int, float]
-    constant: float = 0.0
-
-    def __str__(self) -> str:
-        terms = [f"{_signed(weight)}*y[{entry}]".replace(" 1*", " ") for entry, weight in self.weights.items()]
-        if self.constant or not terms:
-            terms.append(_signed(self.constant))
-        text = " ".join(terms)
-        # A sign stays in front of a constant alone: without it, it would be an index.
-        return text[2:] if text.startswith("+ ") and self.weights else text.replace("- ", "-", 1)
-
-    def check_finite(self) -> None:
-        """Raise a `QueryError` if a number is infinite or NaN."""
-        if not np.isfinite([*self.weights.values(), self.constant]).all():
-            raise QueryError("the output expression has a number that is not finite")
-
-    def row(self, outputs: int) -> Floats:
-        """Return the weights as a matrix of shape ``(1, outputs)``.
-
-        Raises
-        ------
-        QueryError
-            If an output does not exist or a number is not finite.
-        """
-        self.check_finite()
-        row = np.zeros((1, outputs))
-        for entry, weight in self.weights.items():
-            if not 0 <= entry < outputs:
-                raise QueryError(f"there is no output y[{entry}]", hint=f"the network has y[0] .. y[{outputs - 1}]")
-            row[0, entry] = weight
-        return row
-
-
-def _signed(number: float) -> str:
-    """Return a number with its sign apart, with all its digits: ``- 0.1``."""
-    return f"{'-' if number < 0 else '+'} {repr(abs(float(number))).removesuffix('.0')}"
-
-
-def parse_functional(text: str) -> Functional:
-    """Return the linear function that a text like ``y[0] - 2*y[1]``, or a plain index, stands for.
-
-    Raises
-    ------
-    QueryError
-        With the column of the first character that does not fit.
-    """
-    if re.fullmatch(r"\s*[0-9]+\s*", text):
-        return Functional({int(text): 1.0})
-    from lark import Lark, UnexpectedInput
-
-    parser = Lark(grammar("functional.lark"), parser="lalr")
-    try:
-        tree = parser.parse(text)
-    except UnexpectedInput as error:
-        column = getattr(error, "column", -1)
-        where = f"column {column}" if isinstance(column, int) and column > 0 else "the end"
-        raise QueryError(
-            f"cannot read the output {text!r} at {where}", hint="write a linear expression like 'y[0] - 2*y[1]'"
-        ) from None
-    return _functional(tree)
-
-
-def _functional(tree: Any) -> Functional:
-    """Return the functional of a parse tree of functional.lark."""
-    weights: dict[int, float] = {}
-    constant = 0.0
-    sign = 1.0
-    for child in tree.children:
-        if child is None:
-            continue
-        if isinstance(child, str):
-            sign = -1.0 if child == "-" else 1.0
-            continue
-        entry, factor = _product(child)
-        if entry is None:
-            constant += sign * factor
-        else:
-            weights[entry] = weights.get(entry, 0.0) + sign * factor
-    functional = Functional(weights, constant)
-    functional.check_finite()
-    return functional
-
-
-def _product(tree: Any) -> tuple[int | None, float]:
-    """Return output and factor of one summand; no output for a constant."""
-    parts = list(tree.children)
-    if tree.data == "constant":
-        return None, float(parts[0])
-    if tree.data == "output":
-        return int(parts[0]), 1.0
-    if tree.data == "scaled":
-        return int(parts[1].children[0]), float(parts[0])
-    factor = float(parts[1])
-    if tree.data == "divided":
-        if factor == 0:
-            raise QueryError("the output expression divides by zero")
-        factor = 1.0 / factor
-    return int(parts[0].children[0]), factor
 
 
 def _numbers(given: ArrayLike, what: str) -> Floats:
@@ -157,6 +54,8 @@ def ball(center: ArrayLike, radius: float, clip: tuple[float, float] | None = No
     QueryError
         If the center is not numbers, or the radius is negative or not a number.
     """
+    if norm not in (Norm.LINF, Norm.L1):
+        raise QueryError("a domain is a ball in l_inf or l_1; one in l_2 is no polytope", hint="Norm.LINF or Norm.L1")
     middle = _numbers(center, "entries of the center").reshape(-1)
     if not radius >= 0:
         raise QueryError(f"the radius is {radius}", hint="it must be a number that is not negative")
@@ -187,30 +86,61 @@ class Query:
         Where the input ranges; of one entry: the same bounds for every input. Several: their union, so that the
         answer is the largest over them (for ``min`` the smallest). Default: the box [0, 1].
     output
-        Which function of the outputs: a `Functional`, a text for `parse_functional`, an index, or `None`: the one
-        output there is, or for several the vector-valued constant with outputs in l_inf.
+        Which function of the outputs: a `Functional`, `Differences`, a text for `parse_output`, an index, or `None`:
+        the one output there is, or for several the vector-valued constant.
     norm
-        What perturbations of the input are measured in.
+        What perturbations of the input are measured in. For l_2 the upper bound is that of a polytope around the ball.
     goal
         ``lipschitz``: the exact local Lipschitz constant. ``max``, ``min``: the range of the output over the domain.
+    output_norm
+        What changes of several outputs are measured in, where no function of them is named: l_inf, the largest counts,
+        or l_1, their sum.
     """
 
     domain: Polytope | tuple[Polytope, ...] | None = None
-    output: Functional | str | int | None = None
+    output: Functional | Differences | str | int | None = None
     norm: Norm = Norm.LINF
     goal: Goal = "lipschitz"
+    output_norm: Norm = Norm.LINF
 
     @property
-    def functional(self) -> Functional | None:
-        """The function of the outputs, parsed."""
+    def asked_output(self) -> Functional | Differences | None:
+        """The function of the outputs, parsed; `None` for all of them."""
         if isinstance(self.output, str):
-            return parse_functional(self.output)
-        if self.output is None or isinstance(self.output, Functional):
+            return parse_output(self.output)
+        if self.output is None or isinstance(self.output, Functional | Differences):
             return self.output
         try:
             return Functional({index(self.output): 1.0})
         except TypeError:
             raise QueryError(f"{self.output!r} names no output", hint="an index, a text or a Functional") from None
+
+    @property
+    def functional(self) -> Functional | None:
+        """The linear function of the outputs, parsed; `None` for all of them, or their differences."""
+        asked = self.asked_output
+        return asked if isinstance(asked, Functional) else None
+
+    def attained_by(self, cotangent: Floats, outputs: int) -> Functional:
+        """Return which function of a network's outputs weights of the entries of its result stand for.
+
+        Parameters
+        ----------
+        cotangent
+            Shape ``(m,)``: of a program that asks this question, as a witness has it.
+        outputs
+            Of the network.
+        """
+        asked = self._fitting_output(outputs)
+        if isinstance(asked, Functional):
+            return asked
+        weights = cotangent if asked is None else cotangent @ asked.matrix(outputs)
+        return Functional({int(entry): float(weights[entry]) for entry in np.flatnonzero(weights)})
+
+    def entries(self, outputs: int) -> int:
+        """Return how many entries the result has when this is asked of a network with so many outputs."""
+        asked = self._fitting_output(outputs)
+        return outputs if asked is None else len(asked.pairs(outputs)) if isinstance(asked, Differences) else 1
 
     def pieces(self) -> tuple[Query, ...]:
         """Return the question for each domain on its own."""
@@ -250,7 +180,7 @@ class Query:
         if self.goal not in get_args(Goal):
             raise QueryError(f"unknown goal {self.goal!r}", hint=f"one of: {', '.join(get_args(Goal))}")
         if not isinstance(self.norm, Norm):
-            raise QueryError(f"unknown norm {self.norm!r}", hint="one of: Norm.LINF, Norm.L1")
+            raise QueryError(f"unknown norm {self.norm!r}", hint="one of: Norm.LINF, Norm.L1, Norm.L2")
         network_input, _ = network.network_input()
         builder = Builder(network.ops)
         old = network.ops[network_input]
@@ -259,19 +189,36 @@ class Query:
         builder.ops[network_input] = Input(old.origin, domain)
         outputs = network.ops[network.result].size
         result = network.result
-        functional = self.functional
-        if functional is None and outputs == 1:
-            functional = Functional({0: 1.0})
-        if functional is not None:
-            row, origin = functional.row(outputs), Origin("output")
-            result = builder.affine({result: row} if row.any() else {}, [functional.constant], origin)
-        elif self.goal != "lipschitz":
-            raise QueryError(f"the network has {outputs} outputs", hint="say which one with --output, e.g. 'y[0]'")
-        return builder.program(result, self._objective())
+        asked = self._fitting_output(outputs)
+        if isinstance(asked, Functional):
+            row, origin = asked.row(outputs), Origin("output")
+            result = builder.affine({result: row} if row.any() else {}, [asked.constant], origin)
+        elif asked is not None:
+            result = builder.affine({result: asked.matrix(outputs)}, origin=Origin("differences"))
+        return builder.program(result, self._objective(several=asked is None))
 
-    def _objective(self) -> Objective:
+    def _fitting_output(self, outputs: int) -> Functional | Differences | None:
+        """Return the function of the outputs, that of a single output named; `None` for all of several.
+
+        Raises
+        ------
+        QueryError
+            If the goal or the norm of the outputs does not go with it.
+        """
+        asked = self.asked_output
+        if self.output_norm not in (Norm.LINF, Norm.L1):
+            raise QueryError("outputs are measured in l_inf or l_1", hint="Norm.LINF or Norm.L1")
+        if asked is None and outputs == 1:
+            asked = Functional({0: 1.0})
+        if not isinstance(asked, Functional) and self.goal != "lipschitz":
+            raise QueryError(f"the network has {outputs} outputs", hint="say which one with --output, e.g. 'y[0]'")
+        if isinstance(asked, Differences) and self.output_norm is not Norm.LINF:
+            raise QueryError("of the differences of outputs the largest is asked", hint="leave out the norm of outputs")
+        return asked
+
+    def _objective(self, *, several: bool) -> Objective:
         if self.goal == "lipschitz":
-            return Objective(Sense.MAXIMIZE, Lipschitz(self.norm))
+            return Objective(Sense.MAXIMIZE, Lipschitz(self.norm, self.output_norm if several else Norm.LINF))
         return Objective(Sense.MAXIMIZE if self.goal == "max" else Sense.MINIMIZE)
 
     def fitting_domain(self, size: int) -> Polytope:
@@ -306,19 +253,31 @@ class Query:
         return domain
 
     def describe(self, network: Program) -> dict[str, object]:
-        """Return the question as plain values for JSON; bounds of the domain as their smallest and largest."""
+        """Return the question as plain values for JSON; bounds of the domain as their smallest and largest.
+
+        Of several outputs there is their norm, and of differences the pairs of outputs, in the order of the result.
+        """
         inputs = network.network_input()[1].size
         outputs = network.ops[network.result].size
         domains = [_description(piece.fitting_domain(inputs)) for piece in self.pieces()]
-        functional = self.functional
-        several = functional is None and outputs > 1
-        return {
+        asked = self._fitting_output(outputs)
+        described: dict[str, object] = {
             "objective": self.goal,
             "norm": self.norm.value,
-            "output": str(functional) if functional else (f"all {outputs}, largest (l_inf)" if several else "y[0]"),
-            "several_outputs": several,
+            "output": str(asked),
+            "several_outputs": not isinstance(asked, Functional),
             "domain": domains[0] if len(domains) == 1 else _union_description(domains),
         }
+        if asked is None:
+            how = "largest (l_inf)" if self.output_norm is Norm.LINF else "sum (l_1)"
+            described |= {"output": f"all {outputs}, {how}", "output_norm": self.output_norm.value}
+        elif isinstance(asked, Differences):
+            pairs = asked.pairs(outputs)
+            what = "of all pairs of outputs" if asked.of is None else f"of y[{asked.of}] with the others"
+            described |= {"output": f"differences {what}, {len(pairs)}, largest (l_inf)", "differences": pairs}
+        if self.norm is Norm.L2 and self.goal == "lipschitz":
+            described["upper_factor"] = euclidean_factor(inputs)
+        return described
 
 
 def _description(domain: Polytope) -> dict[str, object]:

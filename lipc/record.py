@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 from lipc.errors import QueryError
 from lipc.frontends.network import Network
 from lipc.ir import Floats, L1Ball, Norm, Polytope
-from lipc.query import Functional, Query
+from lipc.query import Differences, Functional, Query
 
 SCHEMA = 1
 """Of the JSON of a result."""
@@ -63,15 +63,18 @@ def _digest(file: Path) -> str | None:
 def question_record(query: Query, network: Network) -> Record:
     """Return a question of a network in full, as it stands after all defaults."""
     inputs = network.program.network_input()[1].size
-    functional = query.functional
-    output = None
-    if functional is not None:
-        weights = {str(entry): float(weight) for entry, weight in functional.weights.items()}
-        output = {"weights": weights, "constant": float(functional.constant)}
+    asked = query.asked_output
+    output: Record | None = None
+    if isinstance(asked, Functional):
+        weights = {str(entry): float(weight) for entry, weight in asked.weights.items()}
+        output = {"weights": weights, "constant": float(asked.constant)}
+    elif asked is not None:
+        output = {"differences_of": asked.of}
     return {
         "goal": query.goal,
         "norm": query.norm.value,
         "output": output,
+        "output_norm": query.output_norm.value,
         "domains": [_domain_record(piece.fitting_domain(inputs)) for piece in query.pieces()],
     }
 
@@ -107,12 +110,16 @@ def question_of(record: Mapping[str, Any]) -> Query:
     """
     try:
         output = record["output"]
-        functional = None
-        if output is not None:
+        asked: Functional | Differences | None = None
+        if output is not None and "differences_of" in output:
+            of = output["differences_of"]
+            asked = Differences(None if of is None else int(of))
+        elif output is not None:
             weights = {int(entry): _number(weight) for entry, weight in output["weights"].items()}
-            functional = Functional(weights, _number(output["constant"]))
+            asked = Functional(weights, _number(output["constant"]))
         domains = tuple(_domain_of(each) for each in record["domains"])
-        return Query(domains if len(domains) != 1 else domains[0], functional, Norm(record["norm"]), record["goal"])
+        domain = domains if len(domains) != 1 else domains[0]
+        return Query(domain, asked, Norm(record["norm"]), record["goal"], Norm(record["output_norm"]))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise QueryError(f"the question cannot be read: {type(error).__name__}: {error}") from None
 

@@ -76,6 +76,7 @@ class Result:
                 "gradient": self.witness.gradient.tolist(),
                 "value": self.witness.value,
                 "output": self.witness.output,
+                "cotangent": self.witness.cotangent.tolist(),
             }
         return {
             "schema": SCHEMA,

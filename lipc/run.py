@@ -135,6 +135,11 @@ class Run:
         return self.objective.lipschitz.norm if self.objective.lipschitz else Norm.LINF
 
     @property
+    def output_norm(self) -> Norm:
+        """The norm of the outputs of a Lipschitz question."""
+        return self.objective.lipschitz.output_norm if self.objective.lipschitz else Norm.LINF
+
+    @property
     def attained(self) -> float:
         """The value of the best witness; norms are never below 0."""
         if self.best is not None:
@@ -219,7 +224,7 @@ class Run:
     def _start_point(self, deadline: float) -> Floats:
         """Return a point with a large gradient, or a large value."""
         if self.objective.lipschitz is not None:
-            return ascend(self.compiled.reduced, self.norm, deadline=deadline).x
+            return ascend(self.compiled.reduced, self.norm, deadline=deadline, output_norm=self.output_norm).x
         points = self.certifier.inside.sample(np.random.default_rng(0), SAMPLES)
         values = evaluate(self.compiled.asked, {self.certifier.input: points})[self.compiled.asked.result][:, 0]
         return np.asarray(points[int(np.argmax(self.sign * values))])
@@ -343,7 +348,10 @@ class Run:
         if region.point is not None:
             self._try_witness(region.point)
         # Whether or not a point of this very pattern was certified: what is excluded stays in the upper bound.
-        self.excluded = max(self.excluded, self.regions.norm_bound(bits, self.norm))
+        bound = self.regions.norm_bound(bits, self.norm, self.output_norm)
+        if self.output_norm is Norm.L1:  # a loose bound for many outputs; the solver's covers the pattern too
+            bound = min(bound, self.claimed)
+        self.excluded = max(self.excluded, bound)
         return self.correspondence.pattern_cut(choices)
 
     def _on_progress(self, progress: Progress) -> None:

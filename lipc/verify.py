@@ -20,8 +20,9 @@ from lipc.bounds.membership import contains
 from lipc.certify import Certifier, Witness
 from lipc.errors import LipcError, ResultError
 from lipc.frontends import Network
-from lipc.ir import Floats, Polytope
+from lipc.ir import Floats, Norm, Polytope
 from lipc.models import Model, read_model
+from lipc.query import Query
 from lipc.record import SCHEMA, Record, model_record, numbers_of, question_of, question_record
 
 LARGEST_RESULT = 2**30
@@ -238,24 +239,41 @@ class _Check:
             self._add(Verdict.WRONG, "the witness", "it lies outside the domain")
             return None
         self._add(Verdict.PROVEN, "the witness lies in the domain", "exact arithmetic")
-        if self.query.goal == "lipschitz" and not self._differentiates(domain, point, int(recorded["output"])):
+        asked = self._attained_by(numbers_of(recorded["cotangent"]))
+        if asked is None:
             return None
-        return self._at(domain, point, int(recorded["output"]))
+        if self.query.goal == "lipschitz" and not self._differentiates(domain, point, asked):
+            return None
+        return self._at(domain, point, asked)
 
-    def _differentiates(self, domain: Polytope, point: Floats, output: int) -> bool:
-        if self._at(domain, point, output) is None:
+    def _attained_by(self, cotangent: Floats) -> Query | None:
+        """Return the question of the one function that attains the value; `None` after a finding that it is none."""
+        program = self.network.program
+        outputs = program.ops[program.result].size
+        single = outputs == 1 or self.query.functional is not None
+        if single:
+            return self.query
+        signs = self.query.output_norm is Norm.L1
+        size = self.query.entries(outputs)
+        extreme = (np.abs(cotangent) == 1).all() if signs else sorted(cotangent.tolist()) == [*[0.0] * (size - 1), 1.0]
+        if len(cotangent) != size or not extreme:
+            message = f"it must be {'signs' if signs else 'one'} of {size} entries"
+            self._add(Verdict.WRONG, "what attains the value", message)
+            return None
+        attaining = self.query.attained_by(cotangent, outputs)
+        return replace(self.query, output=attaining, output_norm=Norm.LINF)
+
+    def _differentiates(self, domain: Polytope, point: Floats, asked: Query) -> bool:
+        if self._at(domain, point, asked) is None:
             self._add(Verdict.WRONG, "the network has a gradient at the witness", "it has a kink there")
             return False
         self._add(Verdict.PROVEN, "the network has a gradient at the witness", "exact arithmetic")
         return True
 
-    def _at(self, domain: Polytope, point: Floats, output: int) -> Witness | None:
+    def _at(self, domain: Polytope, point: Floats, query: Query) -> Witness | None:
         """Return what is proven at a point, of one output: of the function itself, so over its box alone."""
-        asked = replace(self.query, domain=Polytope.box(domain.lower, domain.upper))
-        program = self.network.program
-        if self.query.functional is None and program.ops[program.result].size > 1:
-            asked = replace(asked, output=output)
-        return Certifier(asked.ask(program)).witness(point)
+        asked = replace(query, domain=Polytope.box(domain.lower, domain.upper))
+        return Certifier(asked.ask(self.network.program)).witness(point)
 
     def _compare(self, claim: str, value: float, recorded: Mapping[str, Any], witness: Witness) -> None:
         """Compare the proven value and gradient with those in the result."""

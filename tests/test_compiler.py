@@ -40,7 +40,7 @@ FUNCTIONALS: list[tuple[str | None, list[float] | None]] = [
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize(("output", "row"), FUNCTIONALS)
 @pytest.mark.parametrize("method", ["linear", "interval"])
 def test_lipschitz_constants(output: str | None, row: list[float] | None, norm: Norm, mode: Mode, method: str) -> None:
@@ -155,7 +155,7 @@ def test_a_constant_function(mode: Mode, goal: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_a_network_of_one_layer(mode: Mode, norm: Norm) -> None:
     weight = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, 0.0]])
     program = compiled(Network([weight], [np.zeros(2)]), Query(norm=norm), mode)

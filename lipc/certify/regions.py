@@ -21,9 +21,9 @@ from lipc.bounds.domain import tight_box
 from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
 from lipc.bounds.membership import exact_support
 from lipc.certify.multipliers import Balance, independent, kernel_vector
-from lipc.certify.witness import Bits, exact_norm, reach_of
+from lipc.certify.witness import Bits, jacobian_bound, reach_of
 from lipc.ir import Conditional, Floats, Matrix, Norm, Program, evaluate, pullback, pushforward
-from lipc.ir.exact import Dyadic, ExactInterpreter, round_up
+from lipc.ir.exact import Dyadic, ExactInterpreter
 
 NEGLIGIBLE = 1e-11
 """A derivative this much smaller than the sum of the absolute products behind it is taken for 0 in a proposal."""
@@ -182,7 +182,7 @@ class Regions:
         """Return the point of a solution, in the box; it may lie outside rows and ball by the solver's tolerance."""
         return self.domain.clip(self.start + self.width * solution.point[: self.domain.size])
 
-    def norm_bound(self, bits: Bits, norm: Norm) -> float:
+    def norm_bound(self, bits: Bits, norm: Norm, output_norm: Norm = Norm.LINF) -> float:
         """Return a float at or above the norm of the Jacobian that the chain rule gives for a pattern."""
         anchor = self.domain.clip(np.zeros(self.domain.size))
         values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
@@ -191,7 +191,7 @@ class Regions:
             self.exact.pullback(values, {result: Dyadic.of(unit)}, self.input)
             for unit in np.eye(self.program.ops[result].size)
         ]
-        return round_up(max(exact_norm(gradient, norm) for gradient in gradients))
+        return jacobian_bound(gradients, norm, output_norm)
 
     def _halfspaces(self, bits: Bits) -> tuple[Floats, Floats, list[tuple[int, int]]]:
         """Return rows g, offsets h and places: ``g @ x + h > 0`` on the region, one for each relevant neuron."""

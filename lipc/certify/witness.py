@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from lipc.ir import (
     Affine,
     Conditional,
     Floats,
+    Lipschitz,
     Norm,
     Objective,
     Program,
@@ -23,6 +25,13 @@ from lipc.ir import (
     pullback,
 )
 from lipc.ir.exact import Dyadic, ExactInterpreter, round_down, round_up
+from lipc.ir.norms import MOST_SIGNED, sign_rows, steepest
+
+ROOT_BITS = 80
+"""Of a square root at least; a float has 53."""
+
+SMALLEST = 1e-300
+"""More than what is lost of sums of products of floats by underflow."""
 
 Bits = Mapping[int, NDArray[np.bool_]]
 """A pattern: for each conditional its bits, shape ``(n,)``."""
@@ -40,15 +49,22 @@ class Witness:
         For a Lipschitz question a float at or below the norm of the gradient at `x`; for a range, the value of the
         output at `x`, rounded to the safe side (down for a maximum, up for a minimum).
     gradient
-        Shape ``(n,)``: the gradient at `x` of the output that attains the value, each entry rounded to nearest.
-    output
-        Which entry of the program's result that is.
+        Shape ``(n,)``: the gradient at `x` of what attains the value, each entry rounded to nearest.
+    cotangent
+        What that is, as weights of the ``m`` entries of the program's result, shape ``(m,)``: 1 for one of them, and 0
+        for the others, or signs where outputs are measured in l_1.
     """
 
     x: Floats
     value: float
     gradient: Floats
-    output: int
+    cotangent: Floats
+
+    @property
+    def output(self) -> int | None:
+        """Which entry of the result attains the value; `None` if it is a sum of several, with signs."""
+        (entries,) = np.nonzero(self.cotangent)
+        return int(entries[0]) if len(entries) == 1 else None
 
 
 class Certifier:
@@ -84,14 +100,15 @@ class Certifier:
             return self._value_witness(x, values)
         if not self._differentiable(values):
             return None
-        output = self._steepest_output(x)
-        gradient = self._gradient(values, self.program.result, output)
-        return Witness(x, round_down(exact_norm(gradient, self.objective.lipschitz.norm)), gradient.floats(), output)
+        cotangent = self._steepest(x, self.objective.lipschitz)
+        gradient = self.exact.pullback(values, {self.program.result: Dyadic.of(cotangent)}, self.input)
+        value = round_down(exact_norm(gradient, self.objective.lipschitz.norm))
+        return Witness(x, value, gradient.floats(), cotangent)
 
     def _value_witness(self, x: Floats, values: list[Dyadic]) -> Witness:
         value = values[self.program.result].fraction(0)
         rounded = round_down(value) if self.objective.sense is Sense.MAXIMIZE else round_up(value)
-        return Witness(x, rounded, self._gradient(values, self.program.result, 0).floats(), 0)
+        return Witness(x, rounded, self._gradient(values, self.program.result, 0).floats(), np.ones(1))
 
     def _gradient(self, values: list[Dyadic], value: int, entry: int) -> Dyadic:
         """Return the exact gradient of one entry of a value."""
@@ -99,14 +116,14 @@ class Certifier:
         unit[entry] = 1.0
         return self.exact.pullback(values, {value: Dyadic.of(unit)}, self.input)
 
-    def _steepest_output(self, x: Floats) -> int:
-        """Return the entry of the result whose gradient has the largest norm, by floating point: any would be sound."""
+    def _steepest(self, x: Floats, question: Lipschitz) -> Floats:
+        """Return the c whose gradient has the largest norm, by floating point: any extreme one would be sound."""
         size = self.program.ops[self.program.result].size
-        if size == 1 or self.objective.lipschitz is None:
-            return 0
+        if size == 1:
+            return np.ones(1)
         values = evaluate(self.program, {self.input: np.repeat(x[None, :], size, axis=0)})
         gradients = pullback(self.program, values, np.eye(size), self.input)
-        return int(np.argmax(self.objective.lipschitz.norm.dual_of(gradients)))
+        return steepest(gradients, question.norm, question.output_norm)
 
     def _differentiable(self, values: list[Dyadic]) -> bool:
         """Return whether every pre-activation that matters is nonzero, or zero all around the point too."""
@@ -157,10 +174,38 @@ def _bits_of(program: Program, values: list[Dyadic]) -> dict[int, NDArray[np.boo
     return {value: values[value].mantissas > 0 for value in program.find(Conditional)}
 
 
-def exact_norm(gradient: Dyadic, norm: Norm) -> Fraction:
-    """Return the dual norm of a gradient, exactly."""
+def exact_norm(gradient: Dyadic, norm: Norm, *, up: bool = False) -> Fraction:
+    """Return the dual norm of a gradient: exactly, or in l_2 rounded down (or `up`) at more digits than a float has."""
     magnitudes = [abs(entry) for entry in gradient.fractions()]
-    return sum(magnitudes, Fraction(0)) if norm is Norm.LINF else max(magnitudes, default=Fraction(0))
+    if norm is Norm.LINF:
+        return sum(magnitudes, Fraction(0))
+    largest = max(magnitudes, default=Fraction(0))
+    if norm is Norm.L1 or not largest:
+        return largest
+    square = sum((entry * entry for entry in magnitudes), Fraction(0))
+    shift = ROOT_BITS + max(0, square.denominator.bit_length() - square.numerator.bit_length())
+    root = isqrt((square.numerator << 2 * shift) // square.denominator)  # of the square times 4^shift, rounded down
+    return Fraction(root + up, 2**shift)
+
+
+def jacobian_bound(rows: list[Dyadic], norm: Norm, output_norm: Norm) -> float:
+    """Return a float at or above the norm of a Jacobian, given exactly by its rows.
+
+    For l_1 and more than `MOST_SIGNED` outputs the sum of the rows' norms, which may be far above.
+    """
+    if output_norm is Norm.LINF or len(rows) == 1:
+        return round_up(max(exact_norm(row, norm, up=True) for row in rows))
+    if norm is Norm.L1:
+        magnitudes = [[abs(entry) for entry in row.fractions()] for row in rows]
+        return round_up(max(sum(column, Fraction(0)) for column in zip(*magnitudes, strict=True)))
+    if len(rows) > MOST_SIGNED:
+        return round_up(sum((exact_norm(row, norm, up=True) for row in rows), Fraction(0)))
+    jacobian = np.array([row.floats() for row in rows])
+    if not np.isfinite(jacobian).all():
+        return np.inf
+    # Entries are rounded to nearest; a sum of m, then n of them errs by less than m + n units each.
+    error = 4 * (sum(jacobian.shape) + 8) * np.finfo(np.float64).eps * np.abs(jacobian).sum() + SMALLEST
+    return float(np.nextafter(norm.dual_of(sign_rows(len(rows)) @ jacobian).max() + error, np.inf))
 
 
 def reach_of(program: Program, bits: Bits, network_input: int) -> dict[int, Floats]:

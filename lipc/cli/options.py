@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -36,15 +39,21 @@ _QUESTION = (
     click.option("--radius", type=float, metavar="R", help="The radius of that ball."),
     click.option("--ball", type=click.Choice(["linf", "l1"]), help="The norm of that ball.  [default: linf]"),
     click.option("--clip", nargs=2, type=float, metavar="LO HI", help="Cut the ball to LO <= x <= HI."),
+    click.option("--halfspaces", metavar="FILE", help="Cut the domain by A x <= b; a .npz file with A and b."),
     click.option("--vnnlib", metavar="FILE", help="The domain is the input part of a VNN-LIB file."),
     click.option(
-        "--norm", type=click.Choice(["linf", "l1"]), help="What perturbations are measured in.  [default: linf]"
+        "--norm", type=click.Choice(["linf", "l1", "l2"]), help="What perturbations are measured in.  [default: linf]"
     ),
     click.option(
         "--output",
         metavar="EXPR",
-        help="A linear expression like 'y[0] - y[1]', or an index; max and min need one of several.  "
-        "[default: all outputs, measured in l_inf]",
+        help="A linear expression like 'y[0] - y[1]', or an index; max and min need one of several. 'cross': the "
+        "differences of all pairs of outputs; 'cross:3': those of y[3] with the others.  [default: all]",
+    ),
+    click.option(
+        "--output-norm",
+        type=click.Choice(["linf", "l1"]),
+        help="What changes of all outputs are measured in.  [default: linf, the largest]",
     ),
     click.option(
         "--objective",
@@ -129,6 +138,7 @@ class Question:
     filter: WarningFilter
     drop_softmax: bool
     vnnlib: InputProperty | None
+    halfspaces: tuple[str, Floats, Floats] | None
 
     @staticmethod
     def of(
@@ -137,9 +147,11 @@ class Question:
         radius: float | None,
         ball: str | None,
         clip: tuple[float, float] | None,
+        halfspaces: str | None,
         vnnlib: str | None,
         norm: str | None,
         output: str | None,
+        output_norm: str | None,
         objective: str | None,
         drop_softmax: bool,
         warning_words: tuple[str, ...],
@@ -168,8 +180,10 @@ class Question:
             shown.show(found.warnings)
         domain = found.domain if found else _domain(box, center, radius, ball, clip)
         fields = {"domain": domain, "output": output, "norm": norm and Norm(norm), "goal": objective}
+        fields["output_norm"] = output_norm and Norm(output_norm)
         given = {name: value for name, value in fields.items() if value is not None}
-        return Question(given, shown, drop_softmax, found)
+        cut = None if halfspaces is None else (halfspaces, *read_halfspaces(halfspaces))
+        return Question(given, shown, drop_softmax, found, cut)
 
     def read(self, model: str) -> tuple[Network, Query | None]:
         """Return the network, and the question: what the options name, over what the file asks.
@@ -190,7 +204,7 @@ class Question:
         network = read_model(model, drop_softmax=self.drop_softmax)
         self.filter.show(network.warnings)
         if network.program.objective is not None:
-            if self.given:
+            if self.given or self.halfspaces:
                 hint = "leave out the options of the question, or edit the program"
                 raise QueryError("the program asks a question of its own", where=model, hint=hint)
             return network, None
@@ -201,7 +215,19 @@ class Question:
         query = replace(network.query or Query(), **self.given)
         if query.domain is None:
             say("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)")
-        return network, query
+        return network, query if self.halfspaces is None else self._cut(query, prod(network.input_shape))
+
+    def _cut(self, query: Query, inputs: int) -> Query:
+        """Return the question with every domain cut by the half-spaces of the file."""
+        import numpy as np
+
+        assert self.halfspaces is not None
+        file, matrix, sides = self.halfspaces
+        if matrix.shape[1] != inputs:
+            message = f"A has {matrix.shape[1]} columns, but the network has {inputs} inputs"
+            raise QueryError(message, where=f"--halfspaces {file}")
+        domains = [piece.fitting_domain(inputs).with_rows(matrix, -np.inf, sides) for piece in query.pieces()]
+        return replace(query, domain=domains[0] if len(domains) == 1 else tuple(domains))
 
 
 def _domain(
@@ -250,12 +276,62 @@ def read_numbers(text: str, option: str) -> Floats:
         numbers = _npy_numbers(path) if path.suffix == ".npy" else _text_numbers(path)
     except OSError as error:
         raise QueryError(f"cannot be read: {error.strerror or error}", where=f"{option} {text}") from None
-    except (ValueError, TypeError, OverflowError, MemoryError, SyntaxError, TokenError) as error:
-        # NumPy evaluates the header of a .npy file: a broken one fails in many ways.
+    except _BROKEN as error:
         raise QueryError(f"holds something else than numbers: {error}", where=f"{option} {text}") from None
     if not numbers.size:
         raise QueryError("holds no number", where=f"{option} {text}")
     return numbers
+
+
+def read_halfspaces(text: str) -> tuple[Floats, Floats]:
+    """Return A, shape ``(m, n)``, and b, shape ``(m,)``, of a .npz file: the half-spaces ``A x <= b``.
+
+    Raises
+    ------
+    QueryError
+        If there is no such file, or it holds something else.
+    """
+    import numpy as np
+
+    where = f"--halfspaces {text}"
+    hint = "write it by numpy.savez(FILE, A=A, b=b)"
+    if "\0" in text:
+        raise QueryError("cannot be read: no path holds a NUL character", where=f"--halfspaces {text!r}")
+    try:
+        with Path(text).open("rb") as handle, zipfile.ZipFile(handle) as archive:
+            arrays = {}
+            for name in ("A", "b"):
+                if f"{name}.npy" not in archive.namelist():
+                    raise QueryError(f"holds no array '{name}'", where=where, hint=hint)
+                with archive.open(f"{name}.npy") as member:
+                    arrays[name] = _npy_array(member)
+    except OSError as error:
+        raise QueryError(f"cannot be read: {error.strerror or error}", where=where) from None
+    except _BROKEN as error:
+        raise QueryError(f"holds something else than numbers: {error}", where=where, hint=hint) from None
+    matrix, sides = np.atleast_2d(arrays["A"]), np.atleast_1d(arrays["b"])
+    if matrix.ndim != 2 or sides.ndim != 1 or len(matrix) != len(sides):
+        shapes = f"A has shape {arrays['A'].shape}, b {arrays['b'].shape}"
+        raise QueryError(shapes, where=where, hint="A needs a row for each entry of b, and a column for each input")
+    if not (np.isfinite(matrix).all() and np.isfinite(sides).all()):
+        raise QueryError("has a number that is not finite", where=where)
+    return matrix, sides
+
+
+# NumPy evaluates the header of a .npy file: a broken one fails in many ways; so does a broken archive.
+_BROKEN = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,
+    TokenError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def _text_numbers(path: Path) -> Floats:
@@ -266,13 +342,19 @@ def _text_numbers(path: Path) -> Floats:
 
 
 def _npy_numbers(path: Path) -> Floats:
+    # Not `np.load`, which goes by the content: a zip archive would be opened as one, whatever its name.
+    with path.open("rb") as handle:
+        return _npy_array(handle).reshape(-1)
+
+
+def _npy_array(handle: IO[bytes]) -> Floats:
+    """Return the array in a .npy file."""
     import numpy as np
 
-    # Not `np.load`, which goes by the content: a zip archive would be opened as one, whatever its name.
-    with path.open("rb") as handle, warnings.catch_warnings(), np.errstate(over="ignore"):
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore")  # of files that Python 2 wrote
         read_array: Callable[..., Any] = np.lib.format.read_array  # untyped in older numpy
         entries = read_array(handle, allow_pickle=False)
         if entries.dtype.kind not in "buif":
             raise ValueError(f"its entries are of type {entries.dtype}")
-        return np.asarray(entries, np.float64).reshape(-1)
+        return np.asarray(entries, np.float64)

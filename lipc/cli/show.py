@@ -99,6 +99,9 @@ def _rows(result: Result) -> list[tuple[str, str]]:
     rows = [("network", str(query["model"])), ("output", str(query["output"]))]
     if query["objective"] == "lipschitz":
         rows.append(("perturbations", str(query["norm"])))
+    if "upper_factor" in query:
+        factor = f"at most {query['upper_factor']:.4f} times the largest length of a gradient"
+        rows.append(("upper bounds", f"of a polytope around the l_2 ball: {factor}"))
     rows += [
         ("domain", _domain_text(query["domain"])),
         ("lower", f"{result.lower!r}  ({KINDS[result.lower_kind].format(solver=result.solver)})"),
@@ -108,7 +111,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         rows.append(("witness x", vector(result.witness.x)))
         rows.append(("gradient", vector(result.witness.gradient)))
         if query["several_outputs"]:
-            rows.append(("attained by", f"y[{result.witness.output}]"))
+            rows.append(("attained by", _attained_by(query, result.witness.cotangent)))
     if result.note:
         rows.append(("note", result.note))
     rows += [
@@ -132,6 +135,17 @@ KINDS = {
     "solver": "dual bound of {solver}",
     "rigorous": "bounds with outward rounding",
 }
+
+
+def _attained_by(query: dict[str, object], cotangent: Floats) -> str:
+    """Return the function of the outputs that attains the value at the witness."""
+    (entries,) = np.nonzero(cotangent)
+    pairs = query.get("differences")
+    if isinstance(pairs, list):
+        first, second = pairs[int(entries[0])]
+        return f"y[{first}] - y[{second}]"
+    terms = [f"{'-' if cotangent[entry] < 0 else '+'} y[{entry}]" for entry in entries.tolist()]
+    return " ".join(terms).removeprefix("+ ")
 
 
 def _domain_text(domain: object) -> str:

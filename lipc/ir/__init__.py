@@ -15,6 +15,7 @@ from lipc.ir.matrix import (
     selection,
     transpose,
 )
+from lipc.ir.norms import Norm
 from lipc.ir.parser import parse_program
 from lipc.ir.polytope import Floats, L1Ball, Polytope
 from lipc.ir.printer import print_program, print_with_constants
@@ -25,7 +26,6 @@ from lipc.ir.program import (
     Interval,
     Kind,
     Lipschitz,
-    Norm,
     Objective,
     Op,
     Origin,

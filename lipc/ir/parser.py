@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from lipc.diagnostics import Diagnostic, SourceError, SourceText, Span, did_you_mean
 from lipc.ir.matrix import identity
+from lipc.ir.norms import Norm
 from lipc.ir.polytope import Floats, L1Ball, Polytope
 from lipc.ir.program import (
     Affine,
@@ -21,7 +22,6 @@ from lipc.ir.program import (
     Interval,
     Kind,
     Lipschitz,
-    Norm,
     Objective,
     Op,
     Origin,
@@ -386,7 +386,10 @@ class _Reader:
             return Objective(sense)
         if sense is not Sense.MAXIMIZE:
             self.constants.refuse("a Lipschitz constant can only be maximized", node.children[0])
-        norm = str(node.children[2])
-        if norm not in (known.value for known in Norm):
-            self.constants.refuse(f"there is no norm '{norm}'", node.children[2], "write linf or l1")
-        return Objective(sense, Lipschitz(Norm(norm)))
+        norms = [node.children[2], node.children[3] or Norm.LINF.value]
+        allowed = [("", list(Norm)), (" of outputs", [Norm.LINF, Norm.L1])]
+        for norm, (where, known) in zip(norms, allowed, strict=True):
+            if norm not in [each.value for each in known]:
+                hint = f"write {' or '.join(each.value for each in known)}"
+                self.constants.refuse(f"there is no norm '{norm}'{where}", norm, hint)
+        return Objective(sense, Lipschitz(*(Norm(str(norm)) for norm in norms)))

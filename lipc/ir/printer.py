@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.ir.matrix import Matrix
+from lipc.ir.norms import Norm
 from lipc.ir.polytope import Floats, Polytope
 from lipc.ir.program import Affine, Conditional, Input, Op, Origin, Program, Switch
 from lipc.ir.text_numbers import float_text, floats_text, quoted, sparse_text, wholes_text
@@ -208,7 +209,9 @@ def _question(program: Program) -> str:
         return f"output %{program.result}"
     if objective.lipschitz is None:
         return f"{objective.sense.value} %{program.result}"
-    return f"{objective.sense.value} lipschitz(%{program.result}, norm = {objective.lipschitz.norm.value})"
+    question = objective.lipschitz
+    outputs = "" if question.output_norm is Norm.LINF else f", outputs = {question.output_norm.value}"
+    return f"{objective.sense.value} lipschitz(%{program.result}, norm = {question.norm.value}{outputs})"
 
 
 def _block(opening: str, rows: list[str], closing: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.ir.matrix import Matrix
+from lipc.ir.norms import Norm
 from lipc.ir.polytope import Floats, Polytope
 
 
@@ -32,18 +33,6 @@ class Sense(Enum):
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
-
-
-class Norm(Enum):
-    """A norm on the inputs: what perturbations are measured in."""
-
-    LINF = "linf"
-    L1 = "l1"
-
-    def dual_of(self, gradients: Floats) -> Floats:
-        """Return the dual norm of gradients, shape ``(..., n)``: l_1 for l_inf, and l_inf for l_1."""
-        magnitudes = np.abs(gradients)
-        return np.asarray(magnitudes.sum(axis=-1) if self is Norm.LINF else magnitudes.max(axis=-1, initial=0.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,11 +166,14 @@ class Lipschitz:
     Parameters
     ----------
     norm
-        The norm that perturbations of the input are measured in; ``v`` lives in its unit ball. For a result of several
-        entries the outputs are measured in l_inf: the constant is the largest over the entries.
+        The norm that perturbations of the input are measured in; ``v`` lives in its unit ball.
+    output_norm
+        What changes of a result of several entries are measured in: l_inf, where the constant is the largest over the
+        entries, or l_1; ``c`` lives in the unit ball of its dual.
     """
 
     norm: Norm = Norm.LINF
+    output_norm: Norm = Norm.LINF
 
 
 @dataclass(frozen=True)

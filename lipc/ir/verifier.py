@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from lipc.errors import InternalError
+from lipc.ir.norms import Norm
 from lipc.ir.polytope import Floats
 from lipc.ir.program import Affine, Conditional, Input, Kind, Op, Program, Sense, Switch
 
@@ -99,6 +100,8 @@ def _verify_result(program: Program) -> None:
         raise InternalError("invalid program: an objective without a norm needs a result of size 1")
     if objective.lipschitz is not None and objective.sense is not Sense.MAXIMIZE:
         raise InternalError("invalid program: a Lipschitz constant can only be maximized")
+    if objective.lipschitz is not None and objective.lipschitz.output_norm is Norm.L2:
+        raise InternalError("invalid program: outputs are measured in linf or l1")
 
 
 def _verify_bounds(program: Program) -> None:

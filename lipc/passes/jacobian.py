@@ -1,8 +1,9 @@
 """The Jacobian as a program transformation: a Lipschitz question becomes the maximum of one value.
 
-``L = max c' J(x) v`` over x in the domain, v in the unit ball of the input norm and c an output's unit vector
-(Jordan & Dimakis 2020, Theorem 1, outputs measured in l_inf). The derivative of `switch(u, a)` is the switch of the
-derivative over the *same* bits, so the new program shares every conditional with the network.
+``L = max c' J(x) v`` over x in the domain, v in the unit ball of the input norm and c in that of the dual of the output
+norm (Jordan & Dimakis 2020, Theorem 1): an output's unit vector for l_inf, a vector of signs for l_1. The derivative of
+`switch(u, a)` is the switch of the derivative over the *same* bits: the new program shares every conditional with the
+network.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from lipc.ir import (
     pullback,
     transpose,
 )
+from lipc.ir.euclidean import euclidean_ball, euclidean_point
+from lipc.ir.norms import steepest
 from lipc.passes.base import Pass, PassResult, kept_whole
 
 Mode = Literal["reverse", "forward", "auto"]
@@ -53,7 +56,8 @@ class Jacobian(Pass):
     mode
         ``reverse``: ``y = c`` then ``y <- W' switch(y, a)``; the norm of the gradient costs one bit per input (l_inf)
         or a choice among ``2n`` bits (l_1). ``forward``: ``u = v`` then ``u <- switch(W u, a)`` with v in the unit
-        ball; no bits for the norm. ``auto``: reverse for few inputs, forward for many.
+        ball; no bits for the norm. ``auto``: reverse for few inputs, forward for many. For l_2 there is forward alone,
+        and the ball is a polytope around it: the optimum may exceed the constant by `euclidean_factor`.
     """
 
     name: ClassVar[str] = "jacobian"
@@ -66,7 +70,8 @@ class Jacobian(Pass):
         Raises
         ------
         QueryError
-            If the result is not continuous, because it reads bits other than through ``switch(z, conditional(z))``.
+            If the result is not continuous, because it reads bits other than through ``switch(z, conditional(z))``; or
+            for reverse mode and l_2.
         """
         kept = kept_whole(program)
         question = program.objective.lipschitz if program.objective else None
@@ -83,7 +88,18 @@ class Jacobian(Pass):
         return PassResult(transformed, kept, writer.complete)
 
     def resolved(self, program: Program) -> Mode:
-        """Return the mode that is used for a program, with ``auto`` decided."""
+        """Return the mode that is used for a program, with ``auto`` decided.
+
+        Raises
+        ------
+        QueryError
+            For reverse mode and l_2: the length of a gradient is not piecewise linear.
+        """
+        question = program.objective.lipschitz if program.objective else None
+        if question is not None and question.norm is Norm.L2:
+            if self.mode == "reverse":
+                raise QueryError("reverse mode cannot measure in l_2", hint="--mode forward, or auto, which takes that")
+            return "forward"
         if self.mode != "auto":
             return self.mode
         (network_input,) = program.find(Input)
@@ -140,16 +156,24 @@ class _Writer:
         if self.question.norm is Norm.LINF:
             self.directions = self.builder.input(Polytope.box(-np.ones(size), np.ones(size)), origin=Origin("v"))
             return self.directions
+        if self.question.norm is Norm.L2:
+            self.directions = self.builder.input(euclidean_ball(size), origin=Origin("v"))
+            self.builder.origin = Origin("direction")
+            return self.builder.select(self.directions, np.arange(size))
         # The cross-polytope has 2^n facets; v = p - n with (p, n) in a simplex needs one row.
         self.directions = self.builder.input(Polytope.simplex(2 * size), origin=Origin("v"))
         self.builder.origin = Origin("direction")
         return self.builder.affine({self.directions: np.hstack([np.eye(size), -np.eye(size)])})
 
     def _output_norm(self, tangent: int) -> int:
-        """Append the l_inf norm of ``J v``: v and -v lie in the ball together, so the largest entry."""
+        """Append the norm of ``J v``: v and -v lie in the ball together, so the first entry may count with its sign."""
         size = self.builder.size(tangent)
         if size == 1:
             return tangent
+        if self.question.output_norm is Norm.L1:
+            magnitudes = self.builder.abs(self.builder.select(tangent, np.arange(1, size)))
+            self.builder.origin = Origin("objective")
+            return self.builder.affine({tangent: np.eye(1, size), magnitudes: np.ones((1, size - 1))})
         self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
         return self.builder.affine({self.builder.switch(tangent, self.outputs): np.ones((1, size))})
 
@@ -177,11 +201,16 @@ class _Writer:
         return self._input_norm(self._sum(Origin("gradient"), summands))
 
     def _cotangent(self) -> int:
-        """Append c: 1 for one output; for several a choice of one of them."""
+        """Append c: 1 for one output; for several a choice of one of them, or signs of which the first is positive."""
         size = self.program.ops[self.program.result].size
         self.builder.origin = Origin("c")
         if size == 1:
             return self.builder.constant([1.0])
+        if self.question.output_norm is Norm.L1:
+            self.outputs = self.builder.input(
+                Polytope.box(np.zeros(size - 1), np.ones(size - 1)), Kind.BIT, Origin("output")
+            )
+            return self.builder.affine({self.outputs: 2.0 * np.eye(size)[:, 1:]}, [1.0, *[-1.0] * (size - 1)])
         self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
         return self.builder.affine({self.outputs: np.eye(size)})
 
@@ -216,19 +245,20 @@ class _Writer:
         cotangents = np.eye(self.program.ops[self.program.result].size)
         spread = [np.repeat(array, len(cotangents), axis=0) for array in values]
         gradients = pullback(self.program, spread, cotangents, self.network_input)
-        best = int(np.argmax(self.question.norm.dual_of(gradients)))
-        gradient = gradients[best]
+        best = steepest(gradients, self.question.norm, self.question.output_norm)
+        gradient = best @ gradients
         filled = dict(choices)
         if self.outputs is not None:
-            filled[self.outputs] = cotangents[best]
+            filled[self.outputs] = best if self.question.output_norm is Norm.LINF else (best[1:] + 1) / 2
         if self.directions is not None:
             filled[self.directions] = self._extreme_direction(gradient)
         return filled
 
     def _extreme_direction(self, gradient: Floats) -> Floats:
         """Return the entries of the input of directions at which ``gradient @ v`` is the dual norm."""
-        if self.question.norm is Norm.LINF:
-            return np.where(gradient < 0, -1.0, 1.0)
+        if self.question.norm is not Norm.L1:
+            direction = self.question.norm.direction_of(gradient)
+            return direction if self.question.norm is Norm.LINF else euclidean_point(direction)
         chosen = int(np.argmax(np.abs(gradient)))
         entries = np.zeros(2 * len(gradient))
         entries[chosen if gradient[chosen] >= 0 else chosen + len(gradient)] = 1.0

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lipc.errors import InternalError
 from lipc.ir import Conditional, Floats, Input, Kind, Lipschitz, Polytope, Program, evaluate, pullback
+from lipc.ir.norms import steepest
 from lipc.passes.base import PassResult
 
 TOLERANCE = 1e-7
@@ -98,7 +99,8 @@ def _objective(program: Program, values: list[Floats]) -> Floats:
     size = program.ops[program.result].size
     spread = [np.repeat(array, size, axis=0) for array in values]
     gradients = pullback(program, spread, np.eye(size), network_input)
-    return np.asarray([question.norm.dual_of(gradients).max(initial=0.0)])
+    cotangent = steepest(gradients, question.norm, question.output_norm)
+    return np.asarray([question.norm.dual_of(cotangent @ gradients)])
 
 
 def _without_nan(choices: dict[int, Floats]) -> dict[int, Floats]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lipc.bounds.points import sample
 from lipc.certify import Regions
-from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback
+from lipc.ir import Conditional, Floats, Lipschitz, Norm, Program, evaluate, pullback
+from lipc.ir.norms import climb_signs
 
 SAMPLES = 2000
 SEED = 20
@@ -40,17 +41,19 @@ class Found:
     value: float
 
 
-def ascend(program: Program, norm: Norm, *, deadline: float) -> Found:
-    """Return a point of the domain at which the dual norm of the gradient is large.
+def ascend(program: Program, norm: Norm, *, deadline: float, output_norm: Norm = Norm.LINF) -> Found:
+    """Return a point of the domain at which the norm of the Jacobian is large.
 
     Parameters
     ----------
     program
-        A network of one input, without a Jacobian; for a result of several entries the largest norm counts.
+        A network of one input, without a Jacobian.
+    norm, output_norm
+        Of the input; and of a result of several entries: the largest counts, or their sum.
     deadline
         The time of `time.monotonic` at which to return what there is; one batch of samples is always taken.
     """
-    search = _Search(program, norm, deadline)
+    search = _Search(program, Lipschitz(norm, output_norm), deadline)
     starts = search.sample(np.random.default_rng(SEED))
     best = starts[0]
     neurons = sum(search.sizes.values())
@@ -68,9 +71,9 @@ def ascend(program: Program, norm: Norm, *, deadline: float) -> Found:
 class _Search:
     """Gradients of one network at many points or patterns."""
 
-    def __init__(self, program: Program, norm: Norm, deadline: float) -> None:
+    def __init__(self, program: Program, question: Lipschitz, deadline: float) -> None:
         self.program = program
-        self.norm = norm
+        self.question = question
         self.deadline = deadline
         self.regions = Regions(program, deadline=deadline)
         self.input, self.domain = program.network_input()
@@ -88,17 +91,25 @@ class _Search:
 
     def _rows_at_a_time(self) -> int:
         """Return how many points or patterns are evaluated together."""
-        return max(8, BLOCK_NUMBERS // sum(op.size for op in self.program.ops))
+        jacobian = self.outputs * self.domain.size if self.question.output_norm is Norm.L1 else 0
+        return max(8, BLOCK_NUMBERS // (sum(op.size for op in self.program.ops) + jacobian))
 
     def _norms(self, values: list[Floats], count: int) -> Floats:
-        """Return the dual norm of the gradient for each row of the values' bits, the largest over the outputs."""
+        """Return the norm of the Jacobian for each row of the values' bits; in l_1 perhaps a lower one."""
+        norm = self.question.norm
+        if self.question.output_norm is Norm.L1 and self.outputs > 1:
+            jacobians = np.stack([self._gradients(values, count, output) for output in range(self.outputs)], axis=1)
+            return norm.dual_of(np.einsum("km,kmn->kn", climb_signs(jacobians, norm), jacobians))
         norms: Floats = np.zeros(count)
         for output in range(self.outputs):
-            cotangent = np.zeros((count, self.outputs))
-            cotangent[:, output] = 1.0
-            gradients = pullback(self.program, values, cotangent, self.input)
-            norms = np.maximum(norms, self.norm.dual_of(gradients))
+            norms = np.maximum(norms, norm.dual_of(self._gradients(values, count, output)))
         return norms
+
+    def _gradients(self, values: list[Floats], count: int, output: int) -> Floats:
+        """Return the gradient of one output for each row of the values' bits, shape ``(count, n)``."""
+        cotangent = np.zeros((count, self.outputs))
+        cotangent[:, output] = 1.0
+        return pullback(self.program, values, cotangent, self.input)
 
     def climb(self, start: Found) -> Iterator[Found]:
         """Yield what is known after each linear program; every change is an improvement."""

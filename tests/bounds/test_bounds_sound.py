@@ -75,7 +75,7 @@ def test_values_of_networks(name: str, method: Method) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_values_of_jacobians(name: str, mode: Mode, norm: Norm, method: Method) -> None:
     sample = SAMPLES[name]
     program = run_passes(with_norm(sample.program, norm), [Fuse(), Jacobian(mode)]).program
@@ -103,7 +103,7 @@ def test_values_at_the_corners_of_all_regions(kind: str, seed: int, method: Meth
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_the_bound_of_the_objective_is_above_the_exact_constant(seed: int, mode: Mode, norm: Norm) -> None:
     network = random_network(seed, [3, 6, 5, 1 + seed % 2])
     sample = dense(network)

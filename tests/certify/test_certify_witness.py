@@ -54,7 +54,7 @@ def with_norm(program: Program, norm: Norm) -> Program:
     return replace(program, objective=question(norm))
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_gradients(name: str, norm: Norm) -> None:
     sample = SAMPLES[name]

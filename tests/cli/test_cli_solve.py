@@ -43,6 +43,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "witness.gradient": list,
     "witness.value": NUMBER,
     "witness.output": int,
+    "witness.cotangent": list,
     "solver": str,
     "nodes": int,
     "size.variables": int,
@@ -62,6 +63,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "query.objective": str,
     "query.norm": str,
     "query.output": str,
+    "query.output_norm": str,
     "query.several_outputs": bool,
     "query.domain.type": str,
     "query.domain.inputs": int,
@@ -74,6 +76,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "question.goal": str,
     "question.norm": str,
     "question.output": type(None),
+    "question.output_norm": str,
     "question.domains": list,
     "options.time_limit": type(None),
     "options.gap": float,
@@ -149,7 +152,7 @@ def test_json_of_an_l1_ball(lipc: Call, small: str) -> None:
     content = json.loads(lipc("solve", small, *ball, "--output", "0", "--json").out)
     found = dict(leaves(content))
     named = {"query.domain.radius", "question.output.weights.0", "question.output.constant"}
-    assert set(found) == {*SCHEMA, *named} - {"question.output"}
+    assert set(found) == {*SCHEMA, *named} - {"question.output", "query.output_norm"}
     assert found["query.domain.type"] == "l1-ball"
     assert (found["query.domain.lower"], found["query.domain.upper"]) == ([0.25, 0.25], [0.75, 0.75])
     sides = oracle.l1_ball([0.5, 0.5], 0.25)

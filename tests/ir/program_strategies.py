@@ -169,6 +169,7 @@ def programs(draw: st.DrawFn) -> Program:
         ops.append(draw(operations(ops)))
     result = draw(st.sampled_from(range(len(ops))))
     objectives: list[Objective | None] = [None, *(Objective(Sense.MAXIMIZE, Lipschitz(norm)) for norm in Norm)]
+    objectives.append(Objective(Sense.MAXIMIZE, Lipschitz(Norm.L1, Norm.L1)))
     if ops[result].size == 1:
         objectives += [Objective(sense) for sense in Sense]
     bounds = {}

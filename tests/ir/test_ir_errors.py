@@ -402,7 +402,8 @@ SEMANTICS = [
         "pick one: affine select([0], of 2) * %x",
     ),
     ("«minimize» lipschitz(%x, norm = l1)", "a Lipschitz constant can only be maximized", ""),
-    ("maximize lipschitz(%x, norm = «l2»)", "there is no norm 'l2'", "write linf or l1"),
+    ("maximize lipschitz(%x, norm = «l3»)", "there is no norm 'l3'", "write linf or l1 or l2"),
+    ("maximize lipschitz(%x, norm = l2, outputs = «l2»)", "there is no norm 'l2' of outputs", "write linf or l1"),
 ]
 
 BEFORE = "program {\n  %x: vec[2] = input space\n  %b: bits[2] = conditional %x\n  "

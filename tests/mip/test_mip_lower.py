@@ -161,7 +161,7 @@ def pipeline(program: Program, mode: Mode) -> Trail:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("reduce", [True, False])
 def test_computed_points_are_feasible_and_have_their_value(name: str, mode: Mode, norm: Norm, reduce: bool) -> None:
     sample = SAMPLES[name]

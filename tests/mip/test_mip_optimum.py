@@ -33,7 +33,7 @@ def compiled(network: Network, norm: Norm, mode: Mode, *, linear: bool = True) -
     return lowered, lower(lowered)
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("seed", "widths"), [(0, [2, 5, 4, 1]), (1, [3, 6, 1]), (2, [2, 4, 3, 2]), (3, [3, 4, 3, 3])])
 @pytest.mark.parametrize("linear", [True, False])

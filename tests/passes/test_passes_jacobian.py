@@ -49,7 +49,7 @@ def dual_norm(rows: Floats, norm: Norm) -> float:
     return float((magnitudes.sum(axis=1) if norm is Norm.LINF else magnitudes.max(axis=1)).max())
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("widths", [[3, 5, 4, 1], [2, 6, 3], [4, 1], [1, 3, 3, 2], [3, 4]])
 def test_extended_choices_give_the_dual_norm_of_the_gradient(widths: list[int], mode: Mode, norm: Norm) -> None:
@@ -74,7 +74,7 @@ def test_extended_choices_give_the_dual_norm_of_the_gradient(widths: list[int], 
             np.testing.assert_array_equal(entries, choices[value])
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_any_v_and_c_give_c_times_jacobian_times_v(mode: Mode, norm: Norm, outputs: int) -> None:
@@ -148,7 +148,7 @@ def test_directions_at_gradients_with_zeros(kind: str, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_functions_without_slope(mode: Mode, norm: Norm) -> None:
     builder = Builder()
     x = builder.input(Polytope.box([0, 0], [1, 1]))

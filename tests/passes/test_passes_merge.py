@@ -194,7 +194,7 @@ NETWORKS: dict[str, Network] = {
 }
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_constant_is_found_through_all_passes(name: str, mode: Mode, norm: Norm) -> None:
@@ -215,7 +215,7 @@ def test_the_constant_is_found_through_all_passes(name: str, mode: Mode, norm: N
     assert result.lower == pytest.approx(exact.value, rel=1e-7, abs=1e-9)
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_kinks_of_opposite_neurons_are_gone(norm: Norm) -> None:
     # relu(x) - relu(-x) = x: the chain rule says 2 where both bits are set, which they no longer can be.
     for name, constant in (("identity as a difference", 1.0), ("zero as a difference", 0.0)):

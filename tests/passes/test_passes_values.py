@@ -97,7 +97,7 @@ def test_choices_there_and_back(sample: Sample, name: str) -> None:
         np.testing.assert_allclose(at(sample.program, filled), sample.function(point[None, :])[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 def test_the_whole_pipeline_at_points_is_the_norm_of_the_gradient(sample: Sample, mode: Mode, norm: Norm) -> None:
     assert sample.program.objective is not None and sample.program.objective.lipschitz is not None

@@ -63,7 +63,7 @@ def test_a_region_that_no_sample_meets_is_climbed_to() -> None:
 
 
 @pytest.mark.parametrize("sample", [residual(1, outputs=2), max_pool(2), mixed(3)], ids=["residual", "pool", "mixed"])
-@pytest.mark.parametrize("norm", Norm)
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_other_programs_are_above_all_samples(sample: Sample, norm: Norm) -> None:
     program = replace(sample.program, objective=question(norm))
     found = ascend(program, norm, deadline=monotonic() + LATER)
