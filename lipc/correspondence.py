@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from lipc.certify import Bits, Conflict
 from lipc.compiler import Compiled
-from lipc.ir import Conditional, Floats, evaluate
+from lipc.ir import Choices, Conditional, Floats, Program, evaluate
 from lipc.mip import NoGood, Role, choices_of, columns_of
+from lipc.passes.run import Trail
 
 FREE = 2
 """Codes of bits from here on are columns, and 1 minus such a code is a flipped column; 0 and 1 are decided bits."""
 
 
-class Correspondence:
-    """Reads solutions as activation patterns, and writes points and patterns as columns.
+class BitMap:
+    """Which bits of a network are which columns of a program that passes made of it.
+
+    Parameters
+    ----------
+    asked
+        The network.
+    trail
+        From the network to the program.
+    columns
+        For values of the program, their columns.
 
     Attributes
     ----------
@@ -26,24 +38,18 @@ class Correspondence:
         For each conditional, which of its bits are columns.
     """
 
-    def __init__(self, compiled: Compiled) -> None:
-        self.compiled = compiled
-        self.input, self.domain = compiled.asked.network_input()
-        columns = {
-            block.value: np.arange(block.start, block.start + len(block.entries), dtype=np.float64) + FREE
-            for block in compiled.mip.columns
-            if block.role in (Role.BIT, Role.INPUT)
-        }
-        recovered = compiled.recover(columns)
+    def __init__(self, asked: Program, trail: Trail, columns: Mapping[int, NDArray[np.int64]]) -> None:
+        self.asked, self.trail = asked, trail
+        self.input, self.domain = asked.network_input()
+        recovered = trail.recover({value: places.astype(np.float64) + FREE for value, places in columns.items()})
         self.codes: dict[int, Floats] = {
-            value: recovered.get(value, np.full(compiled.asked.ops[value].size, np.nan))
-            for value in compiled.asked.find(Conditional)
+            value: recovered.get(value, np.full(asked.ops[value].size, np.nan)) for value in asked.find(Conditional)
         }
         self.relevant: Bits = {value: (codes >= FREE) | (codes < 0) for value, codes in self.codes.items()}
 
-    def choices(self, columns: Floats) -> dict[int, Floats]:
-        """Return the input and the bits of the network in a solution; NaN for bits that do not matter."""
-        recovered = self.compiled.recover(choices_of(self.compiled.mip, columns))
+    def recover(self, choices: Choices) -> dict[int, Floats]:
+        """Return the input and the bits of the network in choices of the program; NaN for bits that do not matter."""
+        recovered = self.trail.recover(choices)
         return {**{value: np.full(len(codes), np.nan) for value, codes in self.codes.items()}, **recovered}
 
     def bits(self, choices: dict[int, Floats]) -> dict[int, NDArray[np.bool_]]:
@@ -53,7 +59,7 @@ class Correspondence:
 
     def _at(self, x: Floats) -> dict[int, Floats]:
         """Return the choices of the network at a point."""
-        values = evaluate(self.compiled.asked, {self.input: x[None, :]})
+        values = evaluate(self.asked, {self.input: x[None, :]})
         return {value: values[value][0] for value in (self.input, *self.codes)}
 
     def _settled(self, x: Floats) -> dict[int, Floats]:
@@ -62,23 +68,15 @@ class Correspondence:
         Of relu(x) - relu(-x) no bit is left when the compiler is done, but not any two of them give x.
         """
         stages = [self._at(x)]
-        for step in self.compiled.trail.steps:
+        for step in self.trail.steps:
             stages.append(step.result.extend(stages[-1]))
         settled = stages.pop()
-        for step, stage in zip(reversed(self.compiled.trail.steps), reversed(stages), strict=True):
+        for step, stage in zip(reversed(self.trail.steps), reversed(stages), strict=True):
             recovered = step.result.recover(settled)
             settled = dict(stage)
             for value in recovered.keys() & stage.keys():
                 settled[value] = np.where(np.isnan(recovered[value]), stage[value], recovered[value])
         return settled
-
-    def columns_at(self, x: Floats) -> Floats | None:
-        """Return the columns at a point of the domain, shape ``(columns,)``; `None` if they are not all known."""
-        extended = self.compiled.trail.extend(self._at(x))
-        if any(np.isnan(array).any() for array in extended.values()):
-            return None
-        program = self.compiled.program
-        return columns_of(self.compiled.mip, program, evaluate(program, extended))
 
     def conflict_cut(self, conflict: Conflict) -> NoGood | None:
         """Return the cut that excludes bits which cannot hold together.
@@ -107,6 +105,31 @@ class Correspondence:
         cut = _no_good(columns, ones)
         assert cut is not None, "bits of one solution agree"
         return cut
+
+
+class Correspondence(BitMap):
+    """Reads solutions as activation patterns, and writes points and patterns as columns."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.compiled = compiled
+        columns = {
+            block.value: np.arange(block.start, block.start + len(block.entries))
+            for block in compiled.mip.columns
+            if block.role in (Role.BIT, Role.INPUT)
+        }
+        super().__init__(compiled.asked, compiled.trail, columns)
+
+    def choices(self, columns: Floats) -> dict[int, Floats]:
+        """Return the input and the bits of the network in a solution; NaN for bits that do not matter."""
+        return self.recover(choices_of(self.compiled.mip, columns))
+
+    def columns_at(self, x: Floats) -> Floats | None:
+        """Return the columns at a point of the domain, shape ``(columns,)``; `None` if they are not all known."""
+        extended = self.trail.extend(self._at(x))
+        if any(np.isnan(array).any() for array in extended.values()):
+            return None
+        program = self.compiled.program
+        return columns_of(self.compiled.mip, program, evaluate(program, extended))
 
 
 def _append(

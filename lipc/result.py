@@ -47,6 +47,8 @@ class Result:
         Whether the witness was proven and the pair is as close as was asked.
     note
         What went wrong, if the solver broke down.
+    proof_nodes
+        Nodes of the branch and bound that proved the upper side without the solver (``safe_upper``).
     asked
         The files with their SHA-256, the question in full, and the limits: what `lipc.verify` needs.
     """
@@ -65,6 +67,7 @@ class Result:
     time: dict[str, float]
     query: dict[str, object]
     note: str = ""
+    proof_nodes: int = 0
     asked: Asked | None = None
 
     def to_dict(self) -> dict[str, object]:
@@ -90,6 +93,7 @@ class Result:
             "witness": witness,
             "solver": self.solver,
             "nodes": self.nodes,
+            "proof_nodes": self.proof_nodes,
             "size": asdict(self.size),
             "time": {stage: round(seconds, 6) for stage, seconds in self.time.items()},
             "query": self.query,

@@ -13,13 +13,14 @@ from time import monotonic
 
 import numpy as np
 
-from lipc.certify import Certifier, Regions, Witness
+from lipc.certify import Certifier, Conflict, Regions, Witness
 from lipc.compiler import Compiled
 from lipc.correspondence import Correspondence
 from lipc.errors import QueryError, SolverFailedError
 from lipc.ir import Conditional, Floats, Norm, Sense, evaluate, pullback
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
 from lipc.result import Result, Size
+from lipc.safe import SafeSearch
 from lipc.search.ascent import LARGEST_LP, ascend
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
 
@@ -31,6 +32,12 @@ NEARLY_ZERO = 1e-6
 
 NUDGES = (8, 16, 24, 32)
 """A point on a kink is moved by these powers of 1/2 of the way towards a random one."""
+
+FINEST = 1e-9
+"""The smallest relative gap that is worth a proof of the upper side."""
+
+EASY_NODES = 50
+"""A proof that takes more nodes than this begins again with tighter bounds."""
 
 PROOF_SECONDS = 1.0
 """Time beyond the limit for certifying what the solver left."""
@@ -73,12 +80,16 @@ class Options:
         Of the solver.
     seed
         Of the solver, and of the moves away from kinks.
+    safe_upper
+        Prove the upper side by a branch and bound of our own when the solver has ended, so that it rests on nobody's
+        word. With a time limit the solver gets half of it.
     """
 
     time_limit: float = float("inf")
     gap: float = 1e-6
     threads: int = 1
     seed: int = 0
+    safe_upper: bool = False
 
     def __post_init__(self) -> None:
         if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):
@@ -121,6 +132,9 @@ class Run:
         self.best: Witness | None = None
         self.rigorous = self.sign * compiled.bound
         self.claimed = np.inf  # by the solver
+        self.believes = True  # what the solver claims
+        self.conflicts: list[Conflict] = []
+        self.proof_nodes = 0
         self.magnitude = compiled.mip.magnitude
         self.note = ""
         self.random = np.random.default_rng(options.seed)
@@ -160,7 +174,7 @@ class Run:
     @property
     def bound(self) -> float:
         """The least upper bound known: our own, or the solver's, which is never below what a witness proves."""
-        claimed = self.claimed if self.trusted else np.inf
+        claimed = self.claimed if self.trusted and self.believes else np.inf
         return max(min(self.rigorous, claimed), self.lower) + 0.0
 
     @property
@@ -192,11 +206,14 @@ class Run:
     def _search(self) -> Ending:
         try:
             self._start()
-            return self._solve()
+            ending = self._solve()
+            return self._prove(ending) if self.options.safe_upper else ending
         except SecondInterruptError:
             raise
         except KeyboardInterrupt:
             return Ending.INTERRUPTED
+        finally:
+            self.believes = not self.options.safe_upper
 
     def _start(self) -> None:
         """Find the first witness by local search."""
@@ -220,6 +237,46 @@ class Run:
         finally:
             self.seconds["solve"] = monotonic() - begun
         return ending
+
+    def _prove(self, ending: Ending) -> Ending:
+        """Prove the upper side without the solver; return what the run has come to."""
+        self.believes = False
+        if ending is Ending.INTERRUPTED or (self.is_closed() and self.best is not None):
+            return ending if ending is Ending.INTERRUPTED else Ending.OPTIMAL
+        begun = monotonic()
+        self._report("prove")
+        deadline = self.started + self.options.time_limit
+        parts = (self.compiled, self._target, self._try_witness, self.conflicts, deadline)
+        try:
+            search = SafeSearch(*parts)
+            search.run(lambda: self._on_node(search), EASY_NODES)
+            self._take_proof(search)
+            if not search.is_complete:
+                search = SafeSearch(*parts, tighten=True)
+                search.run(lambda: self._on_node(search))
+                self._take_proof(search)
+        finally:
+            self.seconds["solve"] += monotonic() - begun
+        if self.is_closed():
+            nothing = self.best is None and self.known == -np.inf
+            return self._closed_ending() if not nothing or search.is_void else Ending.UNPROVEN
+        return Ending.UNPROVEN if search.is_complete else Ending.TIME_LIMIT
+
+    def _on_node(self, search: SafeSearch) -> None:
+        self.rigorous = min(self.rigorous, search.upper)
+        self._report("prove", self.proof_nodes + search.nodes)
+
+    def _take_proof(self, search: SafeSearch) -> None:
+        self.rigorous = min(self.rigorous, search.upper)
+        self.proof_nodes += search.nodes
+
+    def _target(self) -> float:
+        """Return what an upper side need not be below: what is attained, and the gap that was asked for."""
+        if self.lower == -np.inf:
+            return -np.inf
+        # A hair less than the gap, for rounding; and proofs in floating point do not come closer than `FINEST`.
+        gap = max(self.options.gap * (1 - 1e-6), FINEST)
+        return self.lower + gap * max(abs(self.lower), NEARLY_ZERO * self.magnitude)
 
     def _start_point(self, deadline: float) -> Floats:
         """Return a point with a large gradient, or a large value."""
@@ -263,7 +320,8 @@ class Run:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
         if self.is_closed():
             return self._closed_ending()
-        remaining = self.options.time_limit - (monotonic() - self.started)
+        share = 0.5 if self.options.safe_upper else 1.0
+        remaining = share * self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
             return Ending.TIME_LIMIT
         here = self.best if self.best is not None and self.attained >= self.known else None
@@ -344,6 +402,7 @@ class Run:
         bits = self.correspondence.bits(choices)
         region = self.regions.widest(bits, prove=True)
         if region.conflict is not None:
+            self.conflicts.append(region.conflict)
             return self.correspondence.conflict_cut(region.conflict)
         if region.point is not None:
             self._try_witness(region.point)
@@ -366,7 +425,7 @@ class Run:
     @property
     def upper_kind(self) -> str:
         """Where `bound` is from."""
-        return "solver" if self.trusted and self.claimed < self.rigorous else "rigorous"
+        return "solver" if self.trusted and self.believes and self.claimed < self.rigorous else "rigorous"
 
     def summary(self) -> Result:
         """Return the answer; an interrupt while it is put together changes nothing."""
@@ -393,6 +452,7 @@ class Run:
             witness=self.best,
             solver=self.solver.version(),
             nodes=self.nodes,
+            proof_nodes=self.proof_nodes,
             size=self.size(),
             time={**self.seconds, "total": sum(self.seconds.values())},
             query=self.compiled.describe(),

@@ -64,7 +64,7 @@ class Union:
         self.lower = -np.inf
         self.best: Witness | None = None
         self.notes: list[str] = []
-        self.nodes = 0
+        self.nodes = self.proof_nodes = 0
         self.seconds: dict[str, float] = {}
         self.description: dict[str, object] = {}
 
@@ -199,6 +199,7 @@ class Union:
         if run.best is not None and (self.best is None or run.attained > self.lower):
             self.best, self.lower = run.best, max(run.attained, self.lower)
         self.nodes += run.nodes
+        self.proof_nodes += run.proof_nodes
         if run.note and run.note not in self.notes:
             self.notes.append(run.note)
         self._count({stage: spent - piece.compiled.seconds.get(stage, 0.0) for stage, spent in run.seconds.items()})
@@ -235,6 +236,7 @@ class Union:
             witness=self.best,
             solver=self.solver.version(),
             nodes=self.nodes,
+            proof_nodes=self.proof_nodes,
             size=max((piece.size for piece in self.pieces), key=lambda size: size.variables),
             time={**self.seconds, "total": sum(self.seconds.values())},
             query={**self.description, "domain": self._describe_domain()},

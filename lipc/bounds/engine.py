@@ -67,3 +67,12 @@ class Engine:
         solution = self._highs.getSolution()
         value = float(self._highs.getInfo().objective_function_value)
         return Proposal(value, np.array(solution.col_value), np.array(solution.row_dual))
+
+    def ray(self) -> Floats | None:
+        """Return multipliers that are to prove the last program infeasible; None if the solver has none."""
+        import highspy
+
+        if self._highs.getModelStatus() != highspy.HighsModelStatus.kInfeasible:
+            return None
+        _, found, ray = self._highs.getDualRay()
+        return np.array(ray) if found else None

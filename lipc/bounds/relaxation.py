@@ -112,18 +112,37 @@ class Relaxation:
             self.refuted += 1
         return float(sign * max(known, proven)), proposal.point
 
+    def fix(self, column: int, lower: float, upper: float) -> None:
+        """Change the bounds of a column for a while: rows that hold bounds as coefficients stay as they are."""
+        self.lower[column], self.upper[column] = lower, upper
+        self.engine.set_column(column, lower, upper)
+
+    def is_refuted(self) -> bool:
+        """Return whether nothing is left: proven, after the solver found no point in the last program."""
+        ray = self.engine.ray()
+        if ray is None or not np.isfinite(ray).all():
+            return False
+        largest = float(np.abs(ray).max(initial=0.0))
+        # Any multipliers prove that y A x, which is at least y times the sides, is at most its largest value.
+        return any(self._least(sign * ray / largest) > 0 for sign in (1.0, -1.0)) if largest > 0 else False
+
     def proven(self, column: int, sign: int, multipliers: Floats) -> float:
         """Return a number at or below ``sign * x[column]`` everywhere in the relaxation, for any multipliers.
 
         ``sign x_c = y' A x + d' x`` with ``d = sign e_c - A' y``; each summand is bounded on its own.
         """
+        return self._least(multipliers, column, sign)
+
+    def _least(self, multipliers: Floats, column: int | None = None, sign: int = 0) -> float:
+        """Return a number at or below ``sign * x[column]`` by these multipliers; without a column, below 0."""
         y = np.where(multipliers > 0, multipliers, 0.0) * np.isfinite(self.row_lower)
         y = y + np.where(multipliers < 0, multipliers, 0.0) * np.isfinite(self.row_upper)
         sides = np.where(y > 0, self.row_lower, np.where(y < 0, self.row_upper, 0.0))
         reduced = -(self._transposed @ y)
         error = (self._counts + 3) * UNIT * (abs(self._transposed) @ np.abs(y)) + UNDERFLOW
-        reduced[column] += sign
-        error[column] += UNIT * (abs(reduced[column]) + 1.0)
+        if column is not None:
+            reduced[column] += sign
+            error[column] += UNIT * (abs(reduced[column]) + 1.0)
         products = np.where(reduced > 0, reduced * self.lower, reduced * self.upper)
         reach = error * np.maximum(np.abs(self.lower), np.abs(self.upper))
         summed = np.concatenate([y * sides, products, -reach])

@@ -39,6 +39,7 @@ SEED = click.IntRange(0, 2**31 - 1)
 )
 @click.option("--threads", type=THREADS, metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="SCIP's random seed.")
+@click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -52,6 +53,7 @@ def command(
     gap: float,
     threads: int,
     seed: int,
+    safe_upper: bool,
     as_json: bool,
     quiet: bool,
     **question: Any,
@@ -64,7 +66,7 @@ def command(
     from lipc.cli.show import ProgressLog, show_result
     from lipc.driver import Options, solve
 
-    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed)
+    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     log = ProgressLog(quiet)

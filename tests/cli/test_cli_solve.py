@@ -46,6 +46,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "witness.cotangent": list,
     "solver": str,
     "nodes": int,
+    "proof_nodes": int,
     "size.variables": int,
     "size.binaries": int,
     "size.rows": int,
@@ -82,6 +83,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "options.gap": float,
     "options.threads": int,
     "options.seed": int,
+    "options.safe_upper": bool,
 }
 
 
