@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
     from lipc.query import Functional, Query, ball, box
+    from lipc.radius import certify_radius
     from lipc.result import Result
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
@@ -29,6 +30,7 @@ _HOMES = {
     "Result": "lipc.result",
     "ball": "lipc.query",
     "box": "lipc.query",
+    "certify_radius": "lipc.radius",
     "compile": "lipc.compiler",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
@@ -47,6 +49,7 @@ __all__ = [
     "__version__",
     "ball",
     "box",
+    "certify_radius",
     "compile",
     "from_weights",
     "solve",

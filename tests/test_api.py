@@ -203,6 +203,19 @@ ROOMS: dict[str, set[str]] = {
     "run": {"bounds", "certify", "compiler", "correspondence", "ir", "mip", "result", "safe", "search", "solvers"},
     "union": {"certify", "compiler", "ir", "query", "result", "run", "solvers"},
     "driver": {"compiler", "frontends", "models", "passes", "query", "record", "result", "run", "solvers", "union"},
+    "radius": {
+        "certify",
+        "compiler",
+        "frontends",
+        "ir",
+        "models",
+        "outputs",
+        "passes",
+        "query",
+        "run",
+        "search",
+        "solvers",
+    },
     "verify": {"bounds", "certify", "compiler", "frontends", "ir", "models", "query", "record"},
 }
 ROOMS["cli"] = {room for room in ROOMS if room}

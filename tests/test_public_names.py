@@ -8,8 +8,8 @@ import inspect
 import pytest
 
 PROMISED = {
-    "lipc": "Compiled Functional LipcError Network Norm Options Query Result __version__ ball box compile from_weights "
-    "solve write_model",
+    "lipc": "Compiled Functional LipcError Network Norm Options Query Result __version__ ball box certify_radius "
+    "compile from_weights solve write_model",
     "lipc.bounds": "interval_bounds linear_bounds",
     "lipc.compiler": "Compiled Neurons ask compile",
     "lipc.diagnostics": "Diagnostic Severity SourceError SourceText Span WARNINGS",
@@ -39,7 +39,9 @@ PROMISED = {
     "lipc.passes.prune_stable": "PruneStable",
     "lipc.passes.run": "Step Trail run_passes",
     "lipc.passes.scale": "Scale",
-    "lipc.query": "Functional Query ball box parse_functional",
+    "lipc.outputs": "Differences Functional parse_functional parse_output",
+    "lipc.query": "Differences Functional Query ball box parse_functional parse_output",
+    "lipc.radius": "ClassRadius RadiusResult certify_radius",
     "lipc.result": "Result",
     "lipc.solvers.base": "Ending Outcome Solver Task",
     "lipc.solvers.scip": "Scip",

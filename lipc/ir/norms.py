@@ -1,6 +1,6 @@
 """Norms of inputs and outputs, and of Jacobians between them.
 
-With perturbations measured in alpha and outputs in beta, the norm of a Jacobian J is the largest ``c' J v`` over v in the
+With perturbations measured in alpha and outputs in beta, the norm of a Jacobian J is the largest ``c' J v``, v in the
 unit ball of alpha and c in that of the dual of beta (Jordan & Dimakis 2020, Theorem 1). It is attained at an extreme c:
 a unit vector if beta is l_inf, a vector of signs if beta is l_1.
 """

@@ -1,0 +1,436 @@
+"""How far an input may move before a classifier can change its answer, proven by exact local Lipschitz constants.
+
+If the margin ``f_k - f_j`` at the center exceeds ``r L_r``, where ``L_r`` is its Lipschitz constant over the ball of
+radius r, then class j cannot overtake class k within that ball (Hein & Andriushchenko 2017; Weng et al. 2018,
+"Evaluating the robustness of neural networks", Theorem 3.2, with estimates in the place of constants). ``L_r`` grows
+with r. So a bound ``U >= L_r`` proves every radius below ``min(r, margin / U)``, and a point at a distance of d where
+the gradient is at least l shows that no radius beyond ``max(d, margin / l)`` can be proven in this way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import inf, isfinite
+from time import monotonic
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lipc.certify import Certifier, Witness
+from lipc.compiler import Compiled
+from lipc.compiler import compile as compile_question
+from lipc.errors import QueryError
+from lipc.frontends import Network
+from lipc.ir import Floats, Norm, Polytope
+from lipc.ir.exact import ExactInterpreter, round_down, round_up
+from lipc.models import Model, read_model
+from lipc.outputs import Functional, check_output
+from lipc.passes.jacobian import Mode
+from lipc.query import Query, ball, box
+from lipc.run import Options, Run
+from lipc.search.ascent import ascend
+from lipc.search.attack import Adversarial, attack, distance
+from lipc.solvers.base import Ending, Solver
+
+LARGEST_RADIUS = 2.0**20
+"""Looked at without a clip and without a limit of one's own."""
+
+ATTACK_SECONDS = 5.0
+"""For the attack; with a time limit at most a tenth of it."""
+
+ASCENT_SECONDS = 1.0
+"""For a steep point before the solver is called."""
+
+GAP = 0.25
+"""Of the tolerance: how close a single constant is solved."""
+
+
+@dataclass(frozen=True)
+class RadiusReport:
+    """Where a search is: seconds, the proven radius, the limit of what can be proven, and programs solved."""
+
+    elapsed: float
+    radius: float
+    limit: float
+    solves: int
+
+
+@dataclass
+class ClassRadius:
+    """What is known of one other class.
+
+    Parameters
+    ----------
+    output
+        Its number j.
+    margin
+        ``f_k - f_j`` at the center, rounded down.
+    radius
+        Within less than this j does not overtake k, as the constants prove.
+    limit
+        No more than this is proven by exact constants; infinite as long as no slope was found.
+    """
+
+    output: int
+    margin: float
+    radius: float = 0.0
+    limit: float = inf
+    exact_margin: Fraction = field(default=Fraction(0), repr=False)
+    looked_at: bool = field(default=False, repr=False)
+    stuck: bool = field(default=False, repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class RadiusResult:
+    """A pair again: the class cannot change within `radius`, and exact constants prove no more than `limit`.
+
+    The point with the steep gradient behind `limit` is no counterexample. What bounds the true robust radius from above
+    is `adversarial` alone.
+
+    Parameters
+    ----------
+    radius
+        Within less than this the class at the center is the only largest output.
+    radius_kind
+        ``solver``: rests on dual bounds of the solver, right up to its tolerances. ``rigorous``: on bounds with outward
+        rounding alone.
+    limit
+        The largest radius that exact local constants could prove.
+    status
+        ``optimal``: the two are as close as was asked; ``max_radius``: proven as far as was looked; ``misclassified``:
+        the label is not the only largest output at the center; ``time_limit``, ``interrupted``, ``unproven``: a valid
+        pair all the same.
+    label
+        The class.
+    classes
+        The others, the one that limits most first.
+    adversarial
+        The nearest point of another class that a quick attack found.
+    """
+
+    radius: float
+    radius_kind: str
+    limit: float
+    status: str
+    label: int
+    norm: Norm
+    classes: tuple[ClassRadius, ...]
+    adversarial: Adversarial | None
+    solver: str
+    solves: int
+    seconds: float
+    model: str
+
+    @property
+    def certified(self) -> bool:
+        """Whether the pair is as close as was asked."""
+        return self.status in ("optimal", "max_radius")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON; an infinite number becomes `None`."""
+        found = None
+        if self.adversarial is not None:
+            found = {
+                "x": self.adversarial.x.tolist(),
+                "output": self.adversarial.output,
+                "distance": self.adversarial.distance,
+            }
+        return {
+            "status": self.status,
+            "certified": self.certified,
+            "radius": self.radius,
+            "radius_kind": self.radius_kind,
+            "limit": _finite(self.limit),
+            "label": self.label,
+            "norm": self.norm.value,
+            "classes": [
+                {
+                    "output": each.output,
+                    "margin": each.margin,
+                    "radius": each.radius,
+                    "limit": _finite(each.limit),
+                }
+                for each in self.classes
+            ],
+            "adversarial": found,
+            "solver": self.solver,
+            "solves": self.solves,
+            "time": round(self.seconds, 6),
+            "model": self.model,
+        }
+
+    def to_json(self) -> str:
+        """Return one line of JSON."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+
+def _finite(number: float) -> float | None:
+    return number if isfinite(number) else None
+
+
+def certify_radius(
+    model: Model,
+    center: ArrayLike,
+    *,
+    norm: Norm = Norm.LINF,
+    label: int | None = None,
+    max_radius: float | None = None,
+    clip: tuple[float, float] | None = None,
+    tolerance: float = 1e-3,
+    mode: Mode = "auto",
+    options: Options | None = None,
+    solver: Solver | None = None,
+    on_report: Callable[[RadiusReport], None] = lambda _: None,
+    drop_softmax: bool = False,
+) -> RadiusResult:
+    """Return the largest radius at which exact local Lipschitz constants prove that the class does not change.
+
+    Parameters
+    ----------
+    model
+        A classifier: the class is the largest of its outputs.
+    center
+        The input, as many numbers as the network has inputs.
+    norm
+        What perturbations are measured in: l_inf or l_1.
+    label
+        The class; default: the one at the center.
+    max_radius
+        Where to stop; default: where the clip ends, or 2^20.
+    clip
+        Perturbed inputs stay within ``clip[0] <= x <= clip[1]``.
+    tolerance
+        How close, relatively, the proven radius shall come to the largest one that can be proven.
+    mode, drop_softmax
+        As for `compile`.
+    options
+        Time limit (for all of it), threads and seed; the gap is that of `tolerance`.
+    solver
+        Default: SCIP.
+    on_report
+        Called with the progress.
+
+    Raises
+    ------
+    ModelError, QueryError, SolverError
+        As their names say.
+    """
+    started = monotonic()
+    if solver is None:
+        from lipc.solvers.scip import Scip
+
+        solver = Scip()
+    network = read_model(model, drop_softmax=drop_softmax)
+    point = _checked_center(network, center, clip)
+    if norm not in (Norm.LINF, Norm.L1):
+        raise QueryError("a radius is certified in l_inf or l_1", hint="Norm.LINF or Norm.L1")
+    if not 0 < tolerance < 1:
+        raise QueryError(f"the tolerance is {tolerance}", hint="it must lie between 0 and 1")
+    if max_radius is not None and not 0 < max_radius < inf:
+        raise QueryError(f"the largest radius is {max_radius}", hint="it must be positive and finite")
+    within = Polytope.space(len(point)) if clip is None else box(*(np.full(len(point), side) for side in clip))
+    chosen = replace(options or Options(), gap=GAP * tolerance)
+    search = _Search(network, point, norm, within, chosen, solver, mode, tolerance, started, on_report)
+    return search.result(label, max_radius)
+
+
+def _checked_center(network: Network, center: ArrayLike, clip: tuple[float, float] | None) -> Floats:
+    """Return the center, shape ``(n,)``, if it is one and the network is a classifier."""
+    program = network.program
+    if program.objective is not None or not network.input_shape:
+        raise QueryError("the program asks a question of its own", where=network.source, hint="name a network")
+    if program.ops[program.result].size < 2:
+        raise QueryError("a network of one output has no classes", where=network.source)
+    point = ball(center, 0.0).lower
+    inputs = program.network_input()[1].size
+    if len(point) != inputs:
+        raise QueryError(f"the center has {len(point)} entries, but the network has {inputs} inputs")
+    Query(box(point, point)).fitting_domain(inputs)
+    if clip is not None:
+        if not -inf < clip[0] < clip[1] < inf:
+            raise QueryError(f"the clip ranges from {clip[0]:g} to {clip[1]:g}", hint="two finite numbers in order")
+        outside = np.flatnonzero((point < clip[0]) | (point > clip[1]))
+        if len(outside):
+            at = int(outside[0])
+            raise QueryError(f"the center lies outside the clip: entry {at} is {point[at]:g}")
+    return point
+
+
+class _Search:
+    """The state of a search: what is known of each class."""
+
+    def __init__(
+        self,
+        network: Network,
+        center: Floats,
+        norm: Norm,
+        within: Polytope,
+        options: Options,
+        solver: Solver,
+        mode: Mode,
+        tolerance: float,
+        started: float,
+        on_report: Callable[[RadiusReport], None],
+    ) -> None:
+        self.network, self.center, self.norm, self.within = network, center, norm, within
+        self.options, self.solver, self.mode, self.tolerance = options, solver, mode, tolerance
+        self.started, self.on_report = started, on_report
+        self.classes: list[ClassRadius] = []
+        self.largest = LARGEST_RADIUS
+        self.solves = 0
+        self.by_solver = False
+        self.status = ""
+
+    def result(self, label: int | None, max_radius: float | None) -> RadiusResult:
+        program = self.network.program
+        outputs = ExactInterpreter(program).evaluate(self.center)[program.result].fractions()
+        if label is None:
+            label = max(range(len(outputs)), key=lambda each: outputs[each])
+        check_output(label, len(outputs))
+        for other, value in enumerate(outputs):
+            if other != label:
+                margin = outputs[label] - value
+                self.classes.append(ClassRadius(other, round_down(margin), exact_margin=margin))
+        self.label = label
+        self.largest = self._reach() if max_radius is None else min(max_radius, self._reach())
+        found = None
+        if any(each.exact_margin <= 0 for each in self.classes):
+            self.status = "misclassified"
+            for each in self.classes:
+                each.limit = 0.0 if each.exact_margin <= 0 else inf
+        else:
+            found = self._interruptible()
+        self.classes.sort(key=lambda each: (each.limit, each.radius, each.output))
+        return RadiusResult(
+            radius=self.radius,
+            radius_kind="solver" if self.by_solver else "rigorous",
+            limit=self.limit,
+            status=self.status,
+            label=label,
+            norm=self.norm,
+            classes=tuple(self.classes),
+            adversarial=found,
+            solver=self.solver.version(),
+            solves=self.solves,
+            seconds=monotonic() - self.started,
+            model=self.network.source,
+        )
+
+    def _reach(self) -> float:
+        """Return how far any point of the clip is from the center, rounded up."""
+        if not np.isfinite(self.within.lower).all():
+            return LARGEST_RADIUS
+        far = np.where(self.center - self.within.lower > self.within.upper - self.center, *self._ends())
+        return round_up(distance(self.norm, far, self.center))
+
+    def _ends(self) -> tuple[Floats, Floats]:
+        return self.within.lower, self.within.upper
+
+    @property
+    def radius(self) -> float:
+        """What is proven."""
+        return 0.0 if self.status == "misclassified" else min(min(each.radius for each in self.classes), self.largest)
+
+    @property
+    def limit(self) -> float:
+        """The most that could be proven."""
+        return min(min(each.limit for each in self.classes), self.largest)
+
+    def _remaining(self) -> float:
+        return self.options.time_limit - (monotonic() - self.started)
+
+    def _interruptible(self) -> Adversarial | None:
+        """Attack and search; an interrupt ends it with what is known."""
+        found = None
+        try:
+            seconds = min(ATTACK_SECONDS, self.options.time_limit / 10)
+            program, deadline = self.network.program, monotonic() + seconds
+            found = attack(program, self.center, self.label, self.norm, self.within, deadline=deadline)
+            for each in self.classes:
+                # The gradient at the center itself belongs to every ball.
+                self._take_slope(each, Certifier(self._query(each, 1.0).ask(program)).witness(self.center))
+            for each in self.classes:
+                # Without a solver: something is proven for every class, whenever the time ends.
+                self._take_bound(each, self._first_radius, self._compiled(each, self._first_radius).bound)
+            while not self.status:
+                self._step()
+        except KeyboardInterrupt:
+            self.status = "interrupted"
+        return found
+
+    def _step(self) -> None:
+        """Look at one radius for the class that may limit most; or set the status, if there is nothing to look at."""
+        limit = self.limit
+        waiting = [each for each in self.classes if each.radius < min(limit, each.limit * (1 - self.tolerance))]
+        open_ones = [each for each in waiting if not each.stuck]
+        if not open_ones:
+            reached = self.radius >= self.largest
+            self.status = "unproven" if waiting else "max_radius" if reached else "optimal"
+            return
+        if self._remaining() <= 0:
+            self.status = "time_limit"
+            return
+        each = min(open_ones, key=lambda one: (one.limit, one.radius))
+        top = min(each.limit, limit)
+        doubled = min(top, max(1.0, 2 * each.radius))
+        middle = top if not each.looked_at else (each.radius + top) / 2
+        each.looked_at = True
+        radius = doubled if each.limit == inf else middle
+        before = each.radius, each.limit
+        self._look(each, radius)
+        moved = each.radius > before[0] * (1 + self.tolerance / 8) or each.limit < before[1] * (1 - self.tolerance / 8)
+        each.stuck = not moved
+        self.on_report(RadiusReport(monotonic() - self.started, self.radius, self.limit, self.solves))
+
+    def _query(self, each: ClassRadius, radius: float) -> Query:
+        """Return the question for the constant of one margin over a ball, rounded outward, within the clip."""
+        around = ball(self.center, radius, None, self.norm)
+        low, high = np.nextafter(around.lower, -inf), np.nextafter(around.upper, inf)
+        domain = replace(around, lower=np.maximum(low, self.within.lower), upper=np.minimum(high, self.within.upper))
+        return Query(domain, Functional({self.label: 1.0, each.output: -1.0}), self.norm)
+
+    @property
+    def _first_radius(self) -> float:
+        return min(self.limit, 1.0) if self.limit == self.largest else self.limit
+
+    def _compiled(self, each: ClassRadius, radius: float) -> Compiled:
+        return compile_question(self.network, self._query(each, radius), mode=self.mode)
+
+    def _look(self, each: ClassRadius, radius: float) -> None:
+        """Bound the constant of one margin over the ball of a radius: closely, or until it is decided there."""
+        compiled = self._compiled(each, radius)
+        self._take_bound(each, radius, compiled.bound)
+        if each.radius >= radius:
+            return
+        point = ascend(compiled.reduced, self.norm, deadline=monotonic() + min(ASCENT_SECONDS, self._remaining()))
+        self._take_slope(each, Certifier(compiled.asked).witness(point.x))
+        if each.limit <= radius * (1 - self.tolerance):
+            return  # more than needed: a smaller ball says more
+        # Of constants below what is needed no more has to be known than that.
+        needed = round_down(each.exact_margin / Fraction(radius)) * (1 - self.options.gap)
+        options = replace(self.options, time_limit=max(self._remaining(), 0.0))
+        run = Run.of(compiled, self.solver, options, lambda _: None, monotonic(), needed)
+        self.solves += 1
+        self._take_slope(each, run.best)
+        before = each.radius
+        self._take_bound(each, radius, run.bound)
+        self.by_solver |= each.radius > before and run.upper_kind == "solver"
+        if run.ending is Ending.INTERRUPTED:
+            raise KeyboardInterrupt
+
+    def _take_bound(self, each: ClassRadius, radius: float, upper: float) -> None:
+        """Take what an upper bound of the constant over a ball proves: all below ``min(radius, margin / upper)``."""
+        proven = radius
+        if upper > 0:
+            proven = min(radius, round_down(each.exact_margin / Fraction(upper))) if isfinite(upper) else 0.0
+        each.radius = max(each.radius, proven)
+
+    def _take_slope(self, each: ClassRadius, witness: Witness | None) -> None:
+        """Take what a point with a gradient says: nothing beyond ``max(its distance, margin / slope)`` is proven."""
+        if witness is not None and witness.value > 0:
+            away = distance(self.norm, witness.x, self.center)
+            reach = max(away, each.exact_margin / Fraction(witness.value))
+            each.limit = min(each.limit, round_up(reach))
