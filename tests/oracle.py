@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 Norm: TypeAlias = Literal["linf", "l1"]
+InputNorm: TypeAlias = Literal["linf", "l1", "l2"]
 Sides: TypeAlias = tuple[Floats, Floats]
 """Half-spaces ``rows @ x <= limits``: shapes (k, inputs) and (k,)."""
 
@@ -118,7 +119,7 @@ def lipschitz(
     lower: ArrayLike,
     upper: ArrayLike,
     functional: ArrayLike | None = None,
-    input_norm: Norm = "linf",
+    input_norm: InputNorm = "linf",
     output_norm: Norm = "linf",
     sides: Sides | None = None,
 ) -> LipschitzAnswer:
@@ -127,12 +128,37 @@ def lipschitz(
     Perturbations are measured in the input norm, so that the gradient is measured in its dual. The box may be cut by
     half-spaces.
     """
-    found, thin = regions(weights, biases, lower, upper, sides)
-    outputs = len(found[0].constant)
+    outputs = len(np.asarray(biases[-1]))
+    rows = _functionals(functional, outputs, output_norm)
+    return _steepest(regions(weights, biases, lower, upper, sides), rows, input_norm)
+
+
+def cross_lipschitz(
+    weights: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    lower: ArrayLike,
+    upper: ArrayLike,
+    of: int | None = None,
+    input_norm: InputNorm = "linf",
+    sides: Sides | None = None,
+) -> LipschitzAnswer:
+    """The largest Lipschitz constant of a difference of two outputs; with `of`, of that output and another."""
+    unit = np.eye(len(np.asarray(biases[-1])))
+    chosen = range(len(unit)) if of is None else [of]
+    rows = np.array([unit[i] - unit[j] for i in chosen for j in range(len(unit)) if i != j])
+    return _steepest(regions(weights, biases, lower, upper, sides), rows, input_norm)
+
+
+def _steepest(listing: tuple[list[Region], bool], rows: Floats, input_norm: InputNorm) -> LipschitzAnswer:
+    found, thin = listing
     best: tuple[float, Floats, Floats] | None = None
-    for functional_row in _functionals(functional, outputs, output_norm):
+    for functional_row in rows:
         gradients = np.array([functional_row @ region.jacobian for region in found])
-        sizes = np.abs(gradients).sum(axis=1) if input_norm == "linf" else np.abs(gradients).max(axis=1)
+        sizes = {
+            "linf": np.abs(gradients).sum(axis=1),
+            "l1": np.abs(gradients).max(axis=1),
+            "l2": np.linalg.norm(gradients, axis=1),
+        }[input_norm]
         where = int(sizes.argmax())
         if best is None or sizes[where] > best[0]:
             best = float(sizes[where]), gradients[where], found[where].point
