@@ -9,9 +9,10 @@ from typing import get_args
 
 import numpy as np
 
+from lipc.bounds import interval_bounds
 from lipc.errors import InternalError, QueryError
 from lipc.frontends.network import Network
-from lipc.ir import Choices, Conditional, Floats, Input, Norm, Program, Sense
+from lipc.ir import Choices, Conditional, Floats, Input, Kind, Norm, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
 from lipc.models import Model, read_model
 from lipc.passes.base import Pass
@@ -106,7 +107,10 @@ class Compiled:
     def describe(self) -> dict[str, object]:
         """Return the model and the question as plain values for JSON."""
         if self.query is None:
-            question = {"objective": "max" if _maximizes(self.asked) else "min", "output": self.network.output_name}
+            question = {
+                "objective": "max" if _maximizes(self.asked) else "min",
+                "output": self.network.output_name or "the result",
+            }
             return {"model": self.network.source, **question}
         return {"model": self.network.source, **self.query.describe(self.network.program)}
 
@@ -169,16 +173,58 @@ def ask(network: Network, query: Query | None = None, *, trust_bounds: bool = Fa
         If the question does not fit, or the network is a program that asks its own.
     """
     program = network.program
-    inputs = len(list(program.find(Input)))
-    if program.objective is None and inputs != 1:
-        hint = "a network has one; a program of several states its objective: 'maximize %3'"
-        raise QueryError(f"nothing can be asked of a program of {inputs} inputs", where=network.source, hint=hint)
+    _check_askable(network)
+    if trust_bounds:
+        _check_claimed(program, network.source)
     if program.objective is None:
         query = query or network.query or Query()
         return query, query.ask(program)
     if query is not None and query is not network.query:
         raise QueryError("the program asks a question of its own", where=network.source, hint="leave the query out")
     return network.query, program if trust_bounds else program.with_bounds({})
+
+
+def _check_askable(network: Network) -> None:
+    """Refuse a program that has no answer: it asks nothing that is known of its inputs, or has no result.
+
+    Raises
+    ------
+    QueryError
+        With what is in the way.
+    """
+    program = network.program
+    if not program.ops[program.result].size:
+        raise QueryError("the result of the program has no entries", where=network.source)
+    if program.objective is not None and program.objective.lipschitz is None:
+        return
+    inputs = [op for op in program.ops if isinstance(op, Input)]
+    what = "nothing can be asked of a program" if program.objective is None else "there is no Lipschitz constant"
+    hint = "a network has one input, of reals; any other program states what is to be maximized: 'maximize %3'"
+    if len(inputs) != 1:
+        raise QueryError(f"{what} of {len(inputs)} inputs", where=network.source, hint=hint)
+    if inputs[0].kind is Kind.BIT:
+        raise QueryError(f"{what} of an input of bits", where=network.source, hint=hint)
+    if not inputs[0].size:
+        raise QueryError(f"{what} of an input without entries", where=network.source, hint=hint)
+
+
+def _check_claimed(program: Program, source: str) -> None:
+    """Refuse bounds that a program carries if interval arithmetic says that they cannot hold.
+
+    Raises
+    ------
+    QueryError
+        With the first operation and entry of which they do not.
+    """
+    computed = interval_bounds(program.with_bounds({})) if program.bounds else {}
+    for value, claimed in sorted(program.bounds.items()):
+        known = computed[value]
+        apart = np.flatnonzero((claimed.lower > known.upper) | (claimed.upper < known.lower))
+        if len(apart):
+            at = int(apart[0])
+            wrong, right = (f"{each.lower[at]:g} .. {each.upper[at]:g}" for each in (claimed, known))
+            message = f"the bounds {wrong} of entry {at} of operation %{value} cannot hold: it lies within {right}"
+            raise QueryError(message, where=source, hint="correct them, or leave them out")
 
 
 def compile(  # noqa: A001 - the verb of a compiler

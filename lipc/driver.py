@@ -112,6 +112,8 @@ def _finite(number: float) -> float | None:
 def _certifiable(compiled: Compiled) -> Compiled:
     """Refuse what asks no question of one network."""
     if compiled.query is None:
-        message = "a program of several inputs can be written for a solver, but its answer cannot be certified"
+        message = (
+            "without one input, of reals, an answer cannot be certified; the program can only be written for a solver"
+        )
         raise QueryError(message, where=compiled.network.source, hint="solve the network from before the pass jacobian")
     return compiled

@@ -86,8 +86,8 @@ def _read_file(path: str | Path, drop_softmax: bool) -> Network:
 def network_of(program: Program, source: str) -> Network:
     """Return a program as a network: its domain, and its objective if it has one, are the question.
 
-    A program of several inputs, such as one that holds a Jacobian, is a network without a query: it can be lowered, but
-    asked nothing else.
+    A program of several inputs, such as one that holds a Jacobian, or without an entry of one, is a network without a
+    query: it can be lowered, but asked nothing else.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def network_of(program: Program, source: str) -> Network:
     inputs = [op for op in program.ops if isinstance(op, Input)]
     outputs = (program.ops[program.result].size,)
     output_name = program.ops[program.result].origin.name
-    if len(inputs) != 1 or inputs[0].kind is Kind.BIT:
+    if len(inputs) != 1 or inputs[0].kind is Kind.BIT or not inputs[0].size:
         return Network(program, (), outputs, "", output_name, source)
     ((only),) = inputs
     return Network(program, (only.size,), outputs, only.origin.name, output_name, source, _question_of(program, only))

@@ -83,7 +83,7 @@ def command(
     """
     from lipc.cli.show import show_passes
     from lipc.compiler import ask
-    from lipc.errors import OutputError
+    from lipc.errors import OutputError, QueryError
     from lipc.formats.output import is_stdout
     from lipc.passes.run import run_passes
 
@@ -94,8 +94,13 @@ def command(
         chosen = passes_from(level, passes, mode, bounds, 2)
     _check_names(print_after, chosen)
     network, query = Question.of(**question).read(model)
-    # A program of several inputs that asks nothing cannot be asked anything, but it can be looked at.
-    asked = network.program if query is None else ask(network, query, trust_bounds=True)[1]
+    if query is not None and len(query.pieces()) > 1:
+        message = f"the domain is a union of {len(query.pieces())}, and a program has one"
+        raise QueryError(message, where=model, hint="name one by --box or --center")
+    # A program that asks nothing, or what nobody can answer, can be looked at.
+    asked = network.program
+    if query is not None or (chosen and asked.objective is not None):
+        asked = ask(network, query, trust_bounds=True)[1]
 
     def dump(step: Step) -> None:
         if step.name in print_after or "all" in print_after:

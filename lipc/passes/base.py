@@ -122,7 +122,9 @@ class PassResult:
         Bits that are one bit in the new program (see `merge-duplicates`) must be consistent, as those at a point are
         unless it lies on a kink; where they are not, the first is taken.
         """
-        extended: dict[int, Floats] = {}
+        ops = self.program.ops
+        # Inputs without entries are choices, too, which no source writes.
+        extended: dict[int, Floats] = {value: np.empty(0) for value in self.program.find(Input) if not ops[value].size}
         for value, source in self.sources.items():
             if value in choices:
                 source.extend(choices[value], extended, self.program)
