@@ -403,7 +403,7 @@ class _Search:
         """Bound the constant of one margin over the ball of a radius: closely, or until it is decided there."""
         compiled = self._compiled(each, radius)
         self._take_bound(each, radius, compiled.bound)
-        if each.radius >= radius:
+        if each.radius >= min(radius, each.limit * (1 - self.tolerance)):
             return
         point = ascend(compiled.reduced, self.norm, deadline=monotonic() + min(ASCENT_SECONDS, self._remaining()))
         self._take_slope(each, Certifier(compiled.asked).witness(point.x))
