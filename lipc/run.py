@@ -276,7 +276,10 @@ class Run:
             return -np.inf
         # A hair less than the gap, for rounding; and proofs in floating point do not come closer than `FINEST`.
         gap = max(self.options.gap * (1 - 1e-6), FINEST)
-        return self.lower + gap * max(abs(self.lower), NEARLY_ZERO * self.magnitude)
+        # Nor is there a way below what the solver claims, be it more: the program may say more than the answer.
+        claimed = self.claimed if self.trusted and np.isfinite(self.claimed) else -np.inf
+        goal = max(self.lower, claimed)
+        return goal + gap * max(abs(goal), NEARLY_ZERO * self.magnitude)
 
     def _start_point(self, deadline: float) -> Floats:
         """Return a point with a large gradient, or a large value."""

@@ -21,11 +21,11 @@ from lipc.bounds.relaxation import Relaxation
 from lipc.certify import Bits, Conflict, Regions
 from lipc.compiler import Compiled
 from lipc.correspondence import BitMap
-from lipc.ir import Conditional, Floats, Input, Interval, Kind, Program, Sense
+from lipc.ir import Conditional, Floats, Input, Interval, Kind, Norm, Program, Sense
 from lipc.mip import NoGood
 from lipc.passes.base import Pass
 from lipc.passes.bounds import Bounds
-from lipc.passes.jacobian import Jacobian
+from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
 from lipc.passes.run import Step, Trail, run_passes
 from lipc.passes.tighten import Tighten
@@ -70,7 +70,7 @@ class SafeSearch:
         self.target, self.on_point, self.deadline = target, on_point, deadline
         objective = compiled.asked.objective
         assert objective is not None, "a compiled question has an objective"
-        self.norm = objective.lipschitz.norm if objective.lipschitz else None
+        self.lipschitz = objective.lipschitz
         self.sign = 1.0 if objective.sense is Sense.MAXIMIZE else -1.0
         trail = exact_trail(compiled)
         known = interval_bounds(trail.program)[trail.program.result]
@@ -258,7 +258,7 @@ class SafeSearch:
 
     def _settle(self, fixed: Fixed, free: list[int], point: Floats, bound: float) -> list[Fixed]:
         """Look at the pattern of a point that is above the target: a better witness, or one that does not count."""
-        if self.norm is not None:
+        if self.lipschitz is not None:
             _, cut = self._examine(point)
             wanted = {} if cut is None else dict(zip(cut.columns.tolist(), cut.ones.tolist(), strict=True))
             if cut is not None and all(fixed.get(column, one) == one for column, one in wanted.items()):
@@ -273,13 +273,13 @@ class SafeSearch:
 
     def _leaf(self, fixed: Fixed, point: Floats | None, bound: float) -> list[Fixed]:
         """Bound one pattern: by its linear program, or for a constant by the norm of its gradient, exactly."""
-        if self.norm is not None:
+        if self.lipschitz is not None:
             if point is None:
                 middle = 0.5 * (self.relaxation.lower + self.relaxation.upper)
                 point = np.array([float(fixed.get(column, value)) for column, value in enumerate(middle.tolist())])
             bits, cut = self._examine(point)
             if cut is None:
-                bound = min(bound, self.regions.norm_bound(bits, self.norm))
+                bound = min(bound, self.regions.norm_bound(bits, self.lipschitz.norm, self.lipschitz.output_norm))
             else:
                 wanted = zip(cut.columns.tolist(), cut.ones.tolist(), strict=True)
                 if all(fixed.get(column) == one for column, one in wanted):
@@ -326,7 +326,9 @@ def exact_trail(compiled: Compiled) -> Trail:
     trail = Trail(compiled.asked, tuple(kept))
     passes: list[Pass] = [Bounds(), PruneStable()]
     if not _is_scalar(trail.program):
-        passes += [Jacobian(), Bounds(only_new=True), PruneStable()]
+        question = compiled.asked.objective.lipschitz if compiled.asked.objective else None
+        mode: Mode = "forward" if question is not None and question.norm is Norm.L2 else "auto"
+        passes += [Jacobian(mode), Bounds(only_new=True), PruneStable()]
     return Trail(trail.start, trail.steps + run_passes(trail.program, passes).steps)
 
 
