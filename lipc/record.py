@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from lipc.errors import QueryError
+from lipc.errors import EmptyDomainError, QueryError
 from lipc.frontends.network import Network
 from lipc.ir import Floats, L1Ball, Norm, Polytope
 from lipc.query import Differences, Functional, Query
@@ -75,8 +76,17 @@ def question_record(query: Query, network: Network) -> Record:
         "norm": query.norm.value,
         "output": output,
         "output_norm": query.output_norm.value,
-        "domains": [_domain_record(piece.fitting_domain(inputs)) for piece in query.pieces()],
+        "domains": _domain_records(query, inputs),
     }
+
+
+def _domain_records(query: Query, inputs: int) -> list[Record]:
+    """Return the domains; of a union without those whose bounds cross, unless that leaves none."""
+    records = []
+    for piece in query.pieces():
+        with suppress(EmptyDomainError):
+            records.append(_domain_record(piece.fitting_domain(inputs)))
+    return records
 
 
 def _domain_record(domain: Polytope) -> Record:

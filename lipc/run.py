@@ -136,6 +136,7 @@ class Run:
         self.conflicts: list[Conflict] = []
         self.proof_nodes = 0
         self.magnitude = compiled.mip.magnitude
+        self.slack = solver.slack(compiled.mip)
         self.note = ""
         self.random = np.random.default_rng(options.seed)
         self.excluded = -np.inf  # the largest value of a pattern that was cut off without a proof against it
@@ -173,8 +174,17 @@ class Run:
 
     @property
     def bound(self) -> float:
-        """The least upper bound known: our own, or the solver's, which is never below what a witness proves."""
-        claimed = self.claimed if self.trusted and self.believes else np.inf
+        """The least upper bound known: our own, or the solver's, widened by its tolerances."""
+        return self._bound(self.slack + self.solver.pruning_tolerance * abs(self.claimed))
+
+    @property
+    def claimed_bound(self) -> float:
+        """The least upper bound with the solver's as it claims it: whether the pair is closed goes by this."""
+        return self._bound(0.0)
+
+    def _bound(self, slack: float) -> float:
+        """Return the least upper bound, never below what is attained, with so much added to what the solver claims."""
+        claimed = self.claimed + slack if self.trusted and self.believes and np.isfinite(self.claimed) else np.inf
         return max(min(self.rigorous, claimed), self.lower) + 0.0
 
     @property
@@ -371,14 +381,17 @@ class Run:
             self.claimed = min(self.claimed, bound)
 
     def is_closed(self) -> bool:
-        """Return whether the pair is as close as was asked."""
-        return self.gap <= self.options.gap
+        """Return whether the pair is as close as was asked, but for the tolerances of the solver."""
+        return self._gap(self.claimed_bound) <= self.options.gap
 
     @property
     def gap(self) -> float:
         """The gap relative to the larger side, or to what counts as 0 where that is more."""
-        scale = max(abs(self.bound), abs(self.lower), NEARLY_ZERO * self.magnitude)
-        return (self.bound - self.lower) / scale if 0 < scale < np.inf else 0.0 if scale == 0 else np.inf
+        return self._gap(self.bound)
+
+    def _gap(self, bound: float) -> float:
+        scale = max(abs(bound), abs(self.lower), NEARLY_ZERO * self.magnitude)
+        return (bound - self.lower) / scale if 0 < scale < np.inf else 0.0 if scale == 0 else np.inf
 
     def _examine(self, outcome: Outcome) -> list[NoGood]:
         """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""
@@ -428,7 +441,7 @@ class Run:
     @property
     def upper_kind(self) -> str:
         """Where `bound` is from."""
-        return "solver" if self.trusted and self.believes and self.claimed < self.rigorous else "rigorous"
+        return "solver" if self.bound < self.rigorous and self.believes and self.trusted else "rigorous"
 
     def summary(self) -> Result:
         """Return the answer; an interrupt while it is put together changes nothing."""

@@ -25,7 +25,8 @@ SHORTEST = 0.01
 class _Piece:
     """What is known of one domain, in the sense of a maximization.
 
-    `upper` bounds the answer there, `kind` says by whom; `ending` is `None` until a run has ended.
+    `upper` bounds the answer there, `kind` says by whom; `claimed` is that bound without what it was widened by;
+    `ending` is `None` until a run has ended.
     """
 
     compiled: Compiled
@@ -33,6 +34,7 @@ class _Piece:
     magnitude: float
     size: Size
     kind: str = "rigorous"
+    claimed: float = np.inf
     ending: Ending | None = None
 
 
@@ -171,7 +173,7 @@ class Union:
         """Return whether a piece may hold more than what is attained, and a run could still tell."""
         again = piece.ending is Ending.TIME_LIMIT and np.isfinite(self.options.time_limit)
         unsettled = piece.ending is None or again
-        return unsettled and self._gap(piece.upper, piece.magnitude) > self.options.gap
+        return unsettled and self._gap(min(piece.upper, piece.claimed), piece.magnitude) > self.options.gap
 
     def _gap(self, upper: float, magnitude: float) -> float:
         """Return by how much a bound exceeds what is attained, relatively; 0 if it does not."""
@@ -195,6 +197,7 @@ class Union:
         run = Run.of(piece.compiled, self.solver, options, forward, monotonic(), self.lower)
         if run.bound < piece.upper:
             piece.upper, piece.kind = run.bound, run.upper_kind
+        piece.claimed = min(piece.claimed, run.claimed_bound)
         piece.ending, piece.magnitude, piece.size = run.ending, run.magnitude, run.size()
         if run.best is not None and (self.best is None or run.attained > self.lower):
             self.best, self.lower = run.best, max(run.attained, self.lower)
@@ -209,9 +212,14 @@ class Union:
         endings = {piece.ending for piece in self.pieces}
         if self.best is None and endings == {Ending.INFEASIBLE}:
             return Ending.INFEASIBLE
-        worst = max(self.pieces, key=lambda piece: piece.upper)
-        closed = self.best is not None and self._gap(worst.upper, worst.magnitude) <= self.options.gap
+        closed = self.best is not None and self._is_closed()
         return Ending.OPTIMAL if closed else Ending.UNPROVEN
+
+    def _is_closed(self) -> bool:
+        """Return whether no piece exceeds what is attained by more than was asked, but for tolerances of the solver."""
+        sides = [(min(piece.upper, piece.claimed), piece.magnitude) for piece in self.pieces]
+        sides.append((self.elsewhere, max(piece.magnitude for piece in self.pieces)))
+        return all(self._gap(*side) <= self.options.gap for side in sides)
 
     def _summary(self, ending: Ending) -> Result:
         worst = max(self.pieces, key=lambda piece: piece.upper)
@@ -232,7 +240,7 @@ class Union:
             gap=gap,
             lower_kind=kinds[0] if self.sign > 0 else kinds[1],
             upper_kind=kinds[1] if self.sign > 0 else kinds[0],
-            certified=self.best is not None and gap <= self.options.gap,
+            certified=self.best is not None and ending is not Ending.INFEASIBLE and self._is_closed() and gap < np.inf,
             witness=self.best,
             solver=self.solver.version(),
             nodes=self.nodes,

@@ -25,6 +25,7 @@ from lipc.solvers.scip import Scip
 
 RELATIVE = 1e-7
 UPPER = 1e-6  # the default gap
+WIDENED = 1e-8  # what the upper side of an answer of 0 may be widened by
 
 
 class Question(NamedTuple):
@@ -134,7 +135,7 @@ def check_answer(asked: Question, result: Result) -> None:
     assert result.upper >= exact - noise
     assert result.lower <= result.upper
     assert result.lower == pytest.approx(exact, rel=RELATIVE, abs=noise)
-    assert result.upper == pytest.approx(exact, rel=2 * UPPER, abs=noise)
+    assert result.upper == pytest.approx(exact, rel=2 * UPPER, abs=WIDENED)
     check_witness(asked, result)
 
 
@@ -265,7 +266,7 @@ def test_a_network_without_neurons() -> None:
     for norm, answer in (("linf", 7.0), ("l1", 4.0)):
         for mode in ("reverse", "forward"):
             result = lipc.solve(asked._replace(norm=norm, mode=mode).compiled())
-            assert (result.status, result.lower, result.upper) == ("optimal", answer, pytest.approx(answer, rel=1e-9))
+            assert (result.status, result.lower, result.upper) == ("optimal", answer, pytest.approx(answer, rel=1e-7))
 
 
 # Thin domains: the gradients that count are those at points of the domain, in all directions.

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+import numpy as np
+
 from lipc.ir import Floats
 from lipc.mip import MixedIntegerProgram
 
@@ -92,6 +94,22 @@ class Solver(ABC):
     """A mixed-integer programming solver."""
 
     name: ClassVar[str]
+
+    dual_tolerance: ClassVar[float] = 1e-7
+    """How far a reduced cost may be on the wrong side of 0 in what the solver takes for a dual solution."""
+
+    pruning_tolerance: ClassVar[float] = 1e-9
+    """How far a node may be beyond what is known, relatively, and be dropped."""
+
+    def slack(self, program: MixedIntegerProgram) -> float:
+        """Return by how much a dual bound may be wrong although the solver keeps its tolerances.
+
+        A reduced cost that is wrong by the dual tolerance is worth that times the width of its column; all columns
+        are added up. (Violated rows make a bound no worse: a point outside them is a relaxation.)
+        """
+        widths = program.column_upper - program.column_lower
+        dual = self.dual_tolerance * float(widths[np.isfinite(widths)].sum())
+        return program.objective_scale * (dual + self.pruning_tolerance)
 
     @abstractmethod
     def version(self) -> str:
