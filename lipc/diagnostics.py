@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from unicodedata import combining, east_asian_width
+from unicodedata import name as unicode_name
 
 from lipc.errors import ModelError, printable
 
@@ -181,6 +182,13 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     """Return the hint for a misspelt name; empty if nothing is like it."""
     close = difflib.get_close_matches(name, known, 1)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def character_name(character: str) -> str:
+    """Return what messages call a character: itself, or its number and name where nothing would be seen."""
+    if character.isprintable() and not character.isspace():
+        return f"the character '{character}'"
+    return f"the character U+{ord(character):04X} {unicode_name(character, '')}".rstrip()
 
 
 def _width(text: str) -> int:

@@ -50,7 +50,9 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option(
     "--elide", type=click.IntRange(0), metavar="N", help="Leave out constants of more than N numbers: to look at only."
 )
-@click.option("--print-after", multiple=True, metavar="NAME", help="Print the program after a pass, or after 'all'.")
+@click.option(
+    "--print-after", multiple=True, metavar="NAME", help="Print the program on stderr after a pass, or after 'all'."
+)
 @click.option(
     "--verify-each/--no-verify-each", default=True, show_default=True, help="Verify the program after each pass."
 )
@@ -121,4 +123,5 @@ def _check_names(wanted: tuple[str, ...], chosen: tuple[Pass, ...]) -> None:
     run = list(dict.fromkeys(each.name for each in chosen))
     for name in wanted:
         if name not in run and name != "all":
-            raise QueryError(f"--print-after {name}: no such pass is run", hint=f"all, {', '.join(run)}")
+            hint = f"these are: {', '.join(run)}" if run else "choose passes by --passes or -O"
+            raise QueryError(f"--print-after {name}: no such pass is run", hint=hint)

@@ -66,12 +66,19 @@ _QUESTION = (
         "warning_words",
         multiple=True,
         metavar="WORD",
-        help="-Wno-NAME, -Wnone: without that warning, without any; -Werror=NAME, -Werror: as an error.",
+        help="-Wno-NAME, -Wnone: without that warning, without any; -Werror=NAME, -Werror: as an error. A warning ends "
+        "with its [-WNAME].",
     ),
 )
 
 _PASSES = (
-    click.option("-O", "level", type=click.IntRange(0, 3), metavar="N", help="A named pipeline, 0 to 3.  [default: 2]"),
+    click.option(
+        "-O",
+        "level",
+        type=click.IntRange(0, 3),
+        metavar="N",
+        help="A named pipeline, 0 to 3.  [default: 2; of opt: none]",
+    ),
     click.option("--passes", metavar="PIPELINE", help="The passes to run instead; 'lipc opt --list' shows them."),
     click.option(
         "--mode",

@@ -9,6 +9,9 @@ from lipc.cli.streams import colours, say
 from lipc.diagnostics import WARNINGS, Diagnostic, Severity, SourceError, did_you_mean, in_order
 from lipc.errors import QueryError
 
+MAX_WARNINGS = 20
+"""Shown in one run, as many as errors."""
+
 
 @dataclass(frozen=True)
 class WarningFilter:
@@ -44,7 +47,8 @@ class WarningFilter:
                 errors = set(WARNINGS) - silent
             elif name not in WARNINGS:
                 known = [*WARNINGS, "none", "error"]
-                raise QueryError(f"-W{word} names no warning", hint=did_you_mean(name, known) or f"{', '.join(known)}")
+                hint = did_you_mean(name, known) or f"the warnings are: {', '.join(WARNINGS)}"
+                raise QueryError(f"-W{word} names no warning", hint=hint)
             elif word.startswith("no-"):
                 silent.add(name)
                 errors.discard(name)
@@ -69,5 +73,7 @@ class WarningFilter:
         ]
         if any(each.severity is Severity.ERROR for each in shown):
             raise SourceError(shown)
-        for each in shown:
+        for each in shown[:MAX_WARNINGS]:
             say(each.render(colour=colours()))
+        if len(shown) > MAX_WARNINGS:
+            say(f"and {len(shown) - MAX_WARNINGS} more warnings (-Wnone shows none)")

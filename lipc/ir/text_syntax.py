@@ -6,7 +6,7 @@ import re
 from functools import cache
 from typing import Any, TypeAlias
 
-from lipc.diagnostics import Diagnostic, SourceError, SourceText, Span, did_you_mean, in_order
+from lipc.diagnostics import Diagnostic, SourceError, SourceText, Span, character_name, did_you_mean, in_order
 from lipc.grammars import grammar
 from lipc.ir.text_numbers import TokenError
 
@@ -202,9 +202,10 @@ def _syntax_error(source: SourceText, error: Any) -> Diagnostic:
     hint = hint or (_INSTEAD.get(found, "") if "AFFINE" in names else "")
     messages = _mistakes()
     message = "" if hint else messages.get((state, token)) or messages.get((state, ""), "")
+    shown = f"'{found}'" if found.isprintable() else character_name(found)
     if message:
-        return Diagnostic(message, span, f"expected {expected}, found '{found}'")
-    return Diagnostic(f"expected {expected}, found '{found}'", span, hint)
+        return Diagnostic(message, span, f"expected {expected}, found {shown}")
+    return Diagnostic(f"expected {expected}, found {shown}", span, hint)
 
 
 def _word(text: str, start: int) -> str:

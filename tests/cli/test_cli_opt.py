@@ -182,10 +182,11 @@ MISTAKES = [
     (["--passes", "fuse", "-O2"], "-O2 and --passes both choose the passes"),
     (["--passes", "jacobian", "--mode", "forward"], "write jacobian{mode=forward} there"),
     (["--passes", "bounds", "--bounds", "interval"], "write bounds{method=interval} there"),
-    (["--passes", "fuse", "--print-after", "bounds"], "--print-after bounds: no such pass is run; all, fuse"),
+    (["--passes", "fuse", "--print-after", "bounds"], "--print-after bounds: no such pass is run; these are: fuse"),
+    (["--print-after", "bounds"], "--print-after bounds: no such pass is run; choose passes by --passes or -O"),
     (["-o", "program.mps"], "the ending says no textual program; use .lir or .lir.gz"),
     (["-O4"], "4 is not in the range"),
-    (["-Wno-such"], "-Wno-such names no warning"),
+    (["-Wno-such"], "-Wno-such names no warning; the warnings are: unused, shadow, "),
     (["-Wunusd"], "did you mean 'unused'?"),
 ]
 
@@ -277,3 +278,14 @@ def test_programs_of_the_library_are_models(lipc: Call, net: str, tmp_path: Path
     file = tmp_path / "net.lir"
     lipc("opt", net, "-o", file)
     assert library.solve(file).lower == library.solve(read_lir(file)).lower == library.solve(net).lower == 4.0
+
+
+def test_of_many_warnings_the_first_are_shown(lipc: Call, net: str) -> None:
+    path = Path(net)
+    names = "".join(f"c{number} = {number}\n" for number in range(30))
+    path.write_text(names + path.read_text(encoding="utf-8"), encoding="utf-8")
+    shown = lipc("opt", net)
+    assert shown.code == 0
+    assert shown.err.count(": warning: nothing reads") == 20
+    assert shown.err.endswith("and 10 more warnings (-Wnone shows none)\n")
+    assert lipc("opt", net, "-Wnone").err == ""

@@ -80,6 +80,7 @@ STATEMENTS = [
     ("h = x[0:3]", 7, "the slice reaches to 3, but x has 2 entries", ""),
     ("h = x[0, 1]", 5, "2 indices, but x has 2 entries", ""),
     ("h = x[0.5]", 7, "an index must be a whole number, not 0.5", ""),
+    ("h = x[99999999999999999999]", 7, "an index cannot be as large as 1e+20", ""),
     ("h = x[x]", 7, "an index must be a constant, but x depends on the input", ""),
     ("h = 3[0]", 5, "3 is a number and has no entries to choose from", ""),
     ("h = x[1:1]", 7, "the slice is empty", "it goes from the first to before the second: x[0:2]"),
@@ -231,18 +232,33 @@ LINES = [
         "make this a part of the network, and its output",
     ),
     ("minimize lipschitz(y)", (1, 1), "a Lipschitz constant can only be maximized", "maximize lipschitz(..)"),
-    ("maximize lipschitz(y, norm = l2)", (1, 30), "unknown norm 'l2'", "norm = linf or norm = l1"),
+    ("maximize lipschitz(y, norm = l3)", (1, 30), "unknown norm 'l3'", "norm = linf or norm = l1 or norm = l2"),
+    ("maximize lipschitz(y, outputs = l2)", (1, 33), "unknown norm 'l2'", "outputs = linf or outputs = l1"),
+    (
+        "maximize lipschitz(y[0], outputs = l1)",
+        (1, 20),
+        "a norm of outputs is for all of them",
+        "write lipschitz(y, outputs = l1)",
+    ),
+    (
+        "maximize lipschitz(cross(x))",
+        (1, 20),
+        "cross takes the output and perhaps a number",
+        "it is cross(y) or cross(y, 3)",
+    ),
+    ("maximize lipschitz(cross(y, 7))", (1, 29), "there is no output y[7]", "the last is y[2]"),
+    ("maximize lipschitz(cross(y, 0.5))", (1, 29), "there is no output y[0.5]", "the last is y[2]"),
     (
         "maximize lipschitz(y, nrm = l1)",
         (1, 23),
         "lipschitz has no argument 'nrm'",
-        "it is lipschitz(y, norm = linf), or norm = l1",
+        "it is lipschitz(y, norm = linf, outputs = linf)",
     ),
     (
         "maximize lipschitz()",
         (1, 10),
         "lipschitz takes one output and a norm",
-        "it is lipschitz(y, norm = linf), or norm = l1",
+        "it is lipschitz(y, norm = linf, outputs = linf)",
     ),
     (
         "maximize 2 * lipschitz(y)",
@@ -318,7 +334,12 @@ FILES = [
         "the network 'f' is defined already, on line 1",
         "",
     ),
-    ("network f {\n  input x[2]\n  \n  output y = x\n}\nquery g { }", (6, 7), "unknown network 'g'", ""),
+    (
+        "network f {\n  input x[2]\n  \n  output y = x\n}\nquery g { }",
+        (6, 7),
+        "unknown network 'g'",
+        "the last one is 'f'",
+    ),
     (
         "network f {\n  input x[2]\n  \n  output y = x\n}\nquery { }\nquery { }",
         (7, 1),
@@ -384,6 +405,9 @@ SYNTAX = [
         "a function is called with brackets: relu(..)",
     ),
     ("c 1", (1, 3), "'=' is missing after 'c'", "as in: name = value"),
+    ("netwrok f { }", (1, 9), "'=' is missing after 'netwrok'", "did you mean 'network'?"),
+    ("network f { inptu x[2] }", (1, 19), "'=' is missing after 'inptu'", "did you mean 'input'?"),
+    ("query { maximise lipschitz(y) }", (1, 18), "'=' is missing after 'maximise'", "did you mean 'maximize'?"),
     ("c == 1", (1, 4), "a definition is written with '='", "as in: name = value"),
     ("c = a = 1", (1, 7), "a definition has one '='", "define the other name on a line of its own"),
     ("c =", (1, 4), "what stands for 'c' is missing", "as in: name = value"),
@@ -509,7 +533,9 @@ SYNTAX = [
     ("c = 1 \u2013 2", (1, 7), "this is a dash", "write '-'"),
     ("c = 2 \xd7 3", (1, 7), "'\xd7' is not in this language", "write '*'"),
     ("c = $", (1, 5), "the character '$' is not in this language", ""),
-    ("c = 1\n\x00", (2, 1), "the character '\x00' is not in this language", ""),
+    ("c = 1\n\x00", (2, 1), "the character U+0000 is not in this language", ""),
+    ("c\u00a0= 1", (1, 2), "the character U+00A0 NO-BREAK SPACE is not in this language", ""),
+    ("c = €", (1, 5), "the character '€' is not in this language", ""),
     (
         "c = " + "(" * 101 + "1",
         (1, 105),
@@ -635,3 +661,15 @@ def test_vectors_that_double_with_every_line_are_refused() -> None:
     lines = [f"h{n + 1} = [h{n}; h{n}]" for n in range(40)]
     lines = ["network f {", "input x[3]", "h0 = x", *lines, "output y = h40", "}"]
     assert "1048576 are the most" in only("\n".join(lines))[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "message"),
+    [
+        ("input z[2]; h = relu(z); output y = h", 3, "a second input; the first is on line 2"),
+        ("output y = x; output z = 2 * x; h = z", 17, "a second output; the first is on line 3"),
+    ],
+)
+def test_the_name_of_a_second_end_is_known(line: str, column: int, message: str) -> None:
+    found = only(f"network f {{\n  input x[2]\n  {line}\n}}")
+    assert found[:3] == (3, column, message)

@@ -55,6 +55,12 @@ SYNTAX = [
         "a single '=' defines a value",
         "expected 'affine', 'conditional', 'input' or 'switch', found '='",
     ),
+    ("program«\x00»{", "a program begins with 'program {'", "expected '{', found the character U+0000"),
+    (
+        "program {«\u00a0»}",
+        "expected '}' or a new statement, found the character U+00A0 NO-BREAK SPACE",
+        "",
+    ),
     ("program { %0: vec[2] «:»= input space }", "a single '=' defines a value", "expected '=', found ':'"),
     ("program { %0: «mat»[2] = input space }", "expected 'vec' or 'bits', found 'mat'", ""),
     (

@@ -82,9 +82,12 @@ def whole(operand: Operand, what: str) -> NDArray[np.int64]:
     if isinstance(value, Linear):
         raise Mistake(f"{what} must be a constant, but {operand.words} depends on the input", node=operand.node)
     numbers = value.array
-    bad = numbers[(numbers != np.round(numbers)) | (np.abs(numbers) > 2**53)]
+    bad = numbers[numbers != np.round(numbers)]
     if bad.size:
         raise Mistake(f"{what} must be a whole number, not {bad.reshape(-1)[0]:g}", node=operand.node)
+    far = numbers[np.abs(numbers) > 2**53]
+    if far.size:
+        raise Mistake(f"{what} cannot be as large as {far.reshape(-1)[0]:g}", node=operand.node)
     return numbers.astype(np.int64)
 
 

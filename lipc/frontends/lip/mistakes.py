@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from lark import Token, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from lipc.diagnostics import Diagnostic, SourceText
+from lipc.diagnostics import Diagnostic, SourceText, character_name, did_you_mean
 from lipc.frontends.lip.functions import FUNCTIONS
 from lipc.frontends.lip.mistake_table import TABLE, Blunder
 from lipc.frontends.lip.parser import BRACKETS, brackets, parser
@@ -53,6 +53,8 @@ HOMES = {
     "output": "network f",
 }
 """Words that start a line, and in which block."""
+
+STARTS = ("network", "query", *HOMES)
 
 CHARACTERS = {
     "<": ("strict comparisons make no closed domain", "write '<='"),
@@ -158,7 +160,7 @@ def _character(source: SourceText, offset: int) -> Diagnostic:
     character = source.text[offset]
     if source.text.startswith("<-", offset):
         return Diagnostic("a definition is written with '='", source.span(offset, offset + 2), "as in: name = value")
-    message, hint = CHARACTERS.get(character, (f"the character '{character}' is not in this language", ""))
+    message, hint = CHARACTERS.get(character, (f"{character_name(character)} is not in this language", ""))
     end = offset + 1
     if character == '"':
         end = offset + len(source.text[offset:].split("\n")[0])
@@ -209,6 +211,8 @@ def _token(source: SourceText, failure: Failure) -> Diagnostic:
     if known is None:
         return Diagnostic(f"expected {_expected(failure.accepted)}, but found {_shown(found)}", span)
     hint = known.hint
+    if known.message.startswith("'=' is missing after {previous}"):
+        hint = did_you_mean(word, STARTS) or hint
     if word in FUNCTIONS and "operator" in known.message:
         hint = f"a function is called with brackets: {word}(..)"
     words = {

@@ -106,6 +106,8 @@ class NetworkReader:
         if self.input is not None:
             message = f"a second input; the first is on line {self.report.line(self.input)}"
             self.report.error(statement, message, "take slices of one input: x[0:2]")
+            if statement.name.text not in self.evaluator.scope.bindings:
+                self._define(statement.name, None)
             return
         self.input = statement
         size = self.evaluator.whole(statement.size, "the size of the input", 1, MAX_SIZE)
@@ -119,6 +121,8 @@ class NetworkReader:
         if self.output is not None:
             message = f"a second output; the first is on line {self.report.line(self.output)}"
             self.report.error(statement, message, "join them in one: output y = [a; b]")
+            if statement.value is not None and statement.name.text not in self.evaluator.scope.bindings:
+                self._define(statement.name, None)
             return
         self.output = statement
         word = statement.name

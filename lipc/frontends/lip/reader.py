@@ -149,7 +149,9 @@ class _FileReader:
             return list(self.networks.values())[-1]
         name = query.network.text
         if name not in self.networks:
-            self.report.error(query.network, f"unknown network '{name}'", similar(name, list(self.networks)))
+            known = list(self.networks)
+            hint = similar(name, known) or f"the last one is '{known[-1]}'"
+            self.report.error(query.network, f"unknown network '{name}'", hint)
             return None
         return self.networks[name]
 
