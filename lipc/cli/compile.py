@@ -11,6 +11,7 @@ from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, 
 from lipc.cli.streams import say
 
 if TYPE_CHECKING:
+    from lipc.compiler import Compiled
     from lipc.ir import Program
 
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     "--emit", "--format", "emit", type=click.Choice(["mps", "lp", "ir"]), help="What goes to stdout.  [default: mps]"
 )
 @click.option("--map", "map_file", metavar="FILE", help="The sidecar.  [default: model.map.json beside FILE]")
+@click.option("--settings", metavar="FILE", help="Write settings that win on these programs, for SCIP: model.set.")
+@click.option("--start", metavar="FILE", help="Write a good solution to start from: model.sol (SCIP) or .mst (Gurobi).")
 @click.option("--time-passes", is_flag=True, help="Print what each pass took and did on stderr.")
 def command(
     model: str,
@@ -34,6 +37,8 @@ def command(
     destination: str,
     emit: str | None,
     map_file: str | None,
+    settings: str | None,
+    start: str | None,
     time_passes: bool,
     **question: Any,
 ) -> None:
@@ -55,10 +60,16 @@ def command(
         check_destination(destination, map_file)  # before the work: a mistake costs nothing
     elif map_file is not None:
         raise OutputError("--map belongs to a model file, and a textual program has no sidecar of that kind")
+    if as_ir and (settings or start):
+        raise OutputError("--settings and --start belong to a model file", hint="write a .mps or .lp file")
+    check_start(start)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     pieces = [None] if query is None else query.pieces()
-    for piece, file in zip(pieces, numbered(destination, len(pieces), map_file), strict=True):
+    starts = [None] * len(pieces) if start is None else numbered(start, len(pieces), None)
+    if settings is not None:
+        write_settings(settings)
+    for piece, start_file, file in zip(pieces, starts, numbered(destination, len(pieces), map_file), strict=True):
         compiled = compile_model(network, piece, passes=chosen, trust_bounds=trust_bounds)
         if time_passes:
             show_passes(compiled.trail)
@@ -73,6 +84,8 @@ def command(
             facts=compiled.facts(),
             map_file=map_file,
         )
+        if start_file is not None:
+            write_start(compiled, start_file)
     if query is not None and len(pieces) > 1:
         best = "least" if query.goal == "min" else "largest"
         say(f"lipc: note: one file for each of {len(pieces)} domains; the answer is the {best} of their optima")
@@ -97,6 +110,59 @@ def numbered(destination: str, count: int, map_file: str | None) -> list[str]:
     assert ending is not None  # it may be empty
     stem, rest = destination[: ending.start()], ending[0]
     return [f"{stem}.{number}{rest}" for number in range(1, count + 1)]
+
+
+def check_start(destination: str | None) -> None:
+    """Refuse a name that says no format of start solutions, before the work.
+
+    Raises
+    ------
+    OutputError
+        With the endings there are.
+    """
+    from lipc.errors import OutputError
+    from lipc.solvers.guidance import START_ENDINGS
+
+    if destination is not None and not destination.endswith(START_ENDINGS):
+        hint = f"use one of {', '.join(START_ENDINGS)}"
+        raise OutputError("the ending says no format of start solutions", where=destination, hint=hint)
+
+
+def write_settings(destination: str) -> None:
+    """Write settings for SCIP.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written.
+    """
+    from pathlib import Path
+
+    from lipc.formats.output import write_files
+    from lipc.solvers.guidance import scip_settings
+
+    write_files([(Path(destination), [scip_settings().encode()])])
+
+
+def write_start(compiled: Compiled, destination: str) -> None:
+    """Write a start solution; a note on stderr if there is none.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    from pathlib import Path
+
+    from lipc.formats.output import write_files
+    from lipc.solvers.guidance import start_text
+    from lipc.start import start_columns
+
+    columns = start_columns(compiled)
+    if columns is None:
+        say("lipc: note: no start solution was found, and none is written")
+        return
+    write_files([(Path(destination), [start_text(compiled.mip, columns, Path(destination).suffix).encode()])])
 
 
 def write_program(program: Program, destination: str, *, elide: int | None = None) -> None:

@@ -1,6 +1,7 @@
 """Mixed-integer programs, and the formulation that makes them from programs."""
 
 from lipc.mip.exclude import NoGood, exclude
+from lipc.mip.facets import add_facets
 from lipc.mip.lower import lower
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
 from lipc.mip.rows import add_rows
@@ -15,6 +16,7 @@ __all__ = [
     "NoGood",
     "Role",
     "absorb_tiny_coefficients",
+    "add_facets",
     "add_rows",
     "choices_of",
     "columns_of",

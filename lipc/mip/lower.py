@@ -33,7 +33,7 @@ from lipc.ir import (
     compose,
     identity,
 )
-from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
+from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role, Splits
 from lipc.mip.scaling import scale
 from lipc.mip.tiny import absorb_tiny_coefficients
 
@@ -99,9 +99,11 @@ class _Lowering:
     row_bounds: list[Interval] = field(default_factory=list)
     column_namer: Namer = field(default_factory=Namer)
     row_namer: Namer = field(default_factory=Namer)
+    splits: list[Splits] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.users = self.program.users()
+        self.derivatives = _derivatives(self.program)
 
     def lower_op(self, value: int, op: Op) -> _Expression:
         if isinstance(op, Input):
@@ -118,7 +120,9 @@ class _Lowering:
         start = self.columns[-1].columns.stop if self.columns else 0
         size = len(bounds.lower)
         name = self.column_namer.name(prefix, origin.name)
-        self.columns.append(Block(name, start, origin.entries(size), value, role, origin.source))
+        # Branching on the signs of the gradient first took half the nodes and less (PERFORMANCE.md, "SCIP's settings").
+        priority = int(role is Role.BIT and value in self.derivatives)
+        self.columns.append(Block(name, start, origin.entries(size), value, role, origin.source, priority))
         self.column_bounds.append(bounds)
         return _Expression({len(self.columns) - 1: identity(size)}, np.zeros(size))
 
@@ -224,6 +228,7 @@ class _Lowering:
             below, above = known.lower != 0, known.upper != 0
             off = self._add_columns(value, Role.OFF, "off", _signed(known, relu, -1))
             self._add_rows(value, "split", (operand - on) - off, 0.0, 0.0, None)
+            self._note_split(bits)
         else:
             off = operand - on
             if relu:
@@ -235,6 +240,19 @@ class _Lowering:
             self._add_rows(value, "on_lo", on - bits.scaled(known.lower), 0.0, np.inf, known.lower != 0)
             self._add_rows(value, "off_hi", off - not_bits.scaled(known.upper), -np.inf, 0.0, above)
         return on
+
+    def _note_split(self, bits: _Expression) -> None:
+        """Remember the rows just made, with the on and the off part just made, and the bits if they are columns."""
+        if len(bits.terms) != 1 or bits.offset.any():
+            return
+        ((block, selection),) = bits.terms.items()
+        chosen = csr_array(selection)
+        if (np.diff(chosen.indptr) == 1).all() and (chosen.data == 1.0).all():
+            bit = self.columns[block].start + chosen.indices.astype(np.int64)
+            row, on, off = (
+                np.arange(each.columns.start, each.columns.stop) for each in (self.rows[-1], *self.columns[-2:])
+            )
+            self.splits.append(Splits(row, on, off, bit))
 
     def finish(self) -> MixedIntegerProgram:
         columns = self.columns[-1].columns.stop if self.columns else 0
@@ -259,6 +277,7 @@ class _Lowering:
             columns=tuple(self.columns),
             rows=tuple(self.rows),
             column_scale=np.ones(columns),
+            splits=Splits.joined(self.splits),
         )
 
     def _matrix(self, columns: int) -> csr_array:
@@ -276,6 +295,16 @@ class _Lowering:
         matrix.sum_duplicates()
         matrix.eliminate_zeros()
         return matrix
+
+
+def _derivatives(program: Program) -> set[int]:
+    """Return the values that depend on a switch by the bits of another value: what the Jacobian added."""
+    found: set[int] = set()
+    for value, op in enumerate(program.ops):
+        other = isinstance(op, Switch) and not is_relu(program, op)
+        if other or any(operand in found for operand in op.operands):
+            found.add(value)
+    return found
 
 
 def _signed(known: Interval, relu: bool, sign: int) -> Interval:

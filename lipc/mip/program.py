@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -50,6 +51,8 @@ class Block:
         What the columns stand for; for rows, `None`.
     source
         Where the operation came from, for the sidecar and for messages.
+    priority
+        Of columns that are bits: which a solver should branch on first, the larger the earlier.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Block:
     value: int
     role: Role | None = None
     source: str = ""
+    priority: int = 0
 
     @property
     def columns(self) -> slice:
@@ -67,6 +71,39 @@ class Block:
     def names(self) -> list[str]:
         """Return the names of its columns (or rows)."""
         return [f"{self.name}_{entry}" for entry in self.entries.tolist()]
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Which rows say ``operand - on - off = 0`` of a switch, and the columns of its parts; shapes ``(k,)``.
+
+    Where the bit is 1 the off part is 0, where it is 0 the on part.
+    """
+
+    row: NDArray[np.int64]
+    on: NDArray[np.int64]
+    off: NDArray[np.int64]
+    bit: NDArray[np.int64]
+
+    @staticmethod
+    def none() -> Splits:
+        """Return no rows."""
+        return Splits.joined([])
+
+    @staticmethod
+    def joined(parts: Sequence[Splits]) -> Splits:
+        """Return the rows of all parts."""
+        none = np.zeros(0, np.int64)
+        return Splits(
+            np.concatenate([none, *(part.row for part in parts)]),
+            np.concatenate([none, *(part.on for part in parts)]),
+            np.concatenate([none, *(part.off for part in parts)]),
+            np.concatenate([none, *(part.bit for part in parts)]),
+        )
+
+    def each(self) -> Iterator[tuple[int, int, int, int]]:
+        """Yield row, on, off and bit of each."""
+        yield from zip(self.row.tolist(), self.on.tolist(), self.off.tolist(), self.bit.tolist(), strict=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +130,8 @@ class MixedIntegerProgram:
         Shape ``(columns,)``: a column times this is the entry of the value that it stands for; powers of two.
     objective_scale
         A power of two.
+    splits
+        Rows and columns of the switches, for cutting planes; rows and columns may be scaled and added to, not moved.
     """
 
     matrix: csr_array
@@ -108,6 +147,7 @@ class MixedIntegerProgram:
     rows: tuple[Block, ...]
     column_scale: Floats
     objective_scale: float = 1.0
+    splits: Splits = field(default_factory=Splits.none)
 
     def objective(self, x: Floats) -> float:
         """Return the objective at a point of shape ``(columns,)``."""

@@ -16,6 +16,7 @@ from lipc.formats.mps import mps_chunks
 from lipc.ir import Floats, Sense
 from lipc.mip import MixedIntegerProgram, absorb_tiny_coefficients, scale
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
+from lipc.solvers.guidance import SCIP_SETTINGS, branching_priorities
 
 KEPT_SOLUTIONS = 20
 POLL_SECONDS = 0.05
@@ -95,8 +96,8 @@ class _Session:
         """Set limits, settings and the start solution."""
         task, model = self.task, self.model
         model.addObjoffset(self._in_file(task.program.constant))
-        model.setSeparating(self.scip.SCIP_PARAMSETTING.OFF)
         parameters = {
+            **SCIP_SETTINGS,
             "limits/gap": max(task.gap, 0.0),
             "misc/catchctrlc": False,
             "numerics/dualfeastol": Scip.dual_tolerance,  # as many nodes and as fast as with SCIP's 1e-7
@@ -105,6 +106,12 @@ class _Session:
         }
         model.setParams(parameters)
         accepted = task.start is not None and self._add_start(task.start)
+        if accepted:
+            # The start is optimal as a rule, and where it is not, relaxations with integral optima are found anyway.
+            model.setHeuristics(self.scip.SCIP_PARAMSETTING.OFF)
+        for variable, priority in zip(self.variables, branching_priorities(self.program).tolist(), strict=True):
+            if priority:
+                model.chgVarBranchPriority(variable, priority)
         if task.cutoff is not None and not accepted:
             # A hair below the known value: SCIP reads the limit as strict.
             limit = self._in_file(task.cutoff)
