@@ -57,8 +57,8 @@ SYNTAX = [
     ),
     ("program«\x00»{", "a program begins with 'program {'", "expected '{', found the character U+0000"),
     (
-        "program {«\u00a0»}",
-        "expected '}' or a new statement, found the character U+00A0 NO-BREAK SPACE",
+        "program {«\u200b»}",
+        "expected '}' or a new statement, found the character U+200B ZERO WIDTH SPACE",
         "",
     ),
     ("program { %0: vec[2] «:»= input space }", "a single '=' defines a value", "expected '=', found ':'"),
