@@ -9,9 +9,8 @@ the gradient is at least l shows that no radius beyond ``max(d, margin / l)`` ca
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from math import inf, isfinite
 from time import monotonic
@@ -30,10 +29,13 @@ from lipc.models import Model, read_model
 from lipc.outputs import Functional, check_output
 from lipc.passes.jacobian import Mode
 from lipc.query import Query, ball, box
+from lipc.radius_result import ClassRadius, RadiusReport, RadiusResult
 from lipc.run import Options, Run
 from lipc.search.ascent import ascend
 from lipc.search.attack import Adversarial, attack, distance
 from lipc.solvers.base import Ending, Solver
+
+__all__ = ["ClassRadius", "RadiusReport", "RadiusResult", "certify_radius"]
 
 LARGEST_RADIUS = 2.0**20
 """Looked at without a clip and without a limit of one's own."""
@@ -46,129 +48,6 @@ ASCENT_SECONDS = 1.0
 
 GAP = 0.25
 """Of the tolerance: how close a single constant is solved."""
-
-
-@dataclass(frozen=True)
-class RadiusReport:
-    """Where a search is: seconds, the proven radius, the limit of what can be proven, and programs solved."""
-
-    elapsed: float
-    radius: float
-    limit: float
-    solves: int
-
-
-@dataclass
-class ClassRadius:
-    """What is known of one other class.
-
-    Parameters
-    ----------
-    output
-        Its number j.
-    margin
-        ``f_k - f_j`` at the center, rounded down.
-    radius
-        Within less than this j does not overtake k, as the constants prove.
-    limit
-        No more than this is proven by exact constants; infinite as long as no slope was found.
-    """
-
-    output: int
-    margin: float
-    radius: float = 0.0
-    limit: float = inf
-    exact_margin: Fraction = field(default=Fraction(0), repr=False)
-    looked_at: bool = field(default=False, repr=False)
-    stuck: bool = field(default=False, repr=False)
-
-
-@dataclass(frozen=True, eq=False)
-class RadiusResult:
-    """A pair again: the class cannot change within `radius`, and exact constants prove no more than `limit`.
-
-    The point with the steep gradient behind `limit` is no counterexample. What bounds the true robust radius from above
-    is `adversarial` alone.
-
-    Parameters
-    ----------
-    radius
-        Within less than this the class at the center is the only largest output.
-    radius_kind
-        ``solver``: rests on dual bounds of the solver, right up to its tolerances. ``rigorous``: on bounds with outward
-        rounding alone.
-    limit
-        The largest radius that exact local constants could prove.
-    status
-        ``optimal``: the two are as close as was asked; ``max_radius``: proven as far as was looked; ``misclassified``:
-        the label is not the only largest output at the center; ``time_limit``, ``interrupted``, ``unproven``: a valid
-        pair all the same.
-    label
-        The class.
-    classes
-        The others, the one that limits most first.
-    adversarial
-        The nearest point of another class that a quick attack found.
-    """
-
-    radius: float
-    radius_kind: str
-    limit: float
-    status: str
-    label: int
-    norm: Norm
-    classes: tuple[ClassRadius, ...]
-    adversarial: Adversarial | None
-    solver: str
-    solves: int
-    seconds: float
-    model: str
-
-    @property
-    def certified(self) -> bool:
-        """Whether the pair is as close as was asked."""
-        return self.status in ("optimal", "max_radius")
-
-    def to_dict(self) -> dict[str, object]:
-        """Return plain values for JSON; an infinite number becomes `None`."""
-        found = None
-        if self.adversarial is not None:
-            found = {
-                "x": self.adversarial.x.tolist(),
-                "output": self.adversarial.output,
-                "distance": self.adversarial.distance,
-            }
-        return {
-            "status": self.status,
-            "certified": self.certified,
-            "radius": self.radius,
-            "radius_kind": self.radius_kind,
-            "limit": _finite(self.limit),
-            "label": self.label,
-            "norm": self.norm.value,
-            "classes": [
-                {
-                    "output": each.output,
-                    "margin": each.margin,
-                    "radius": each.radius,
-                    "limit": _finite(each.limit),
-                }
-                for each in self.classes
-            ],
-            "adversarial": found,
-            "solver": self.solver,
-            "solves": self.solves,
-            "time": round(self.seconds, 6),
-            "model": self.model,
-        }
-
-    def to_json(self) -> str:
-        """Return one line of JSON."""
-        return json.dumps(self.to_dict(), allow_nan=False)
-
-
-def _finite(number: float) -> float | None:
-    return number if isfinite(number) else None
 
 
 def certify_radius(
@@ -346,12 +225,13 @@ class _Search:
         """Attack and search; an interrupt ends it with what is known."""
         found = None
         try:
-            seconds = min(ATTACK_SECONDS, self.options.time_limit / 10)
-            program, deadline = self.network.program, monotonic() + seconds
-            found = attack(program, self.center, self.label, self.norm, self.within, deadline=deadline)
+            program = self.network.program
             for each in self.classes:
                 # The gradient at the center itself belongs to every ball.
                 self._take_slope(each, Certifier(self._query(each, 1.0).ask(program)).witness(self.center))
+            deadline = monotonic() + min(ATTACK_SECONDS, self.options.time_limit / 10)
+            place = self.center, self.within, self._first_radius
+            found = attack(program, self.label, self.norm, *place, deadline=deadline)
             for each in self.classes:
                 # Without a solver: something is proven for every class, whenever the time ends.
                 self._take_bound(each, self._first_radius, self._compiled(each, self._first_radius).bound)
@@ -376,13 +256,16 @@ class _Search:
         each = min(open_ones, key=lambda one: (one.limit, one.radius))
         top = min(each.limit, limit)
         doubled = min(top, max(1.0, 2 * each.radius))
-        middle = top if not each.looked_at else (each.radius + top) / 2
-        each.looked_at = True
-        radius = doubled if each.limit == inf else middle
+        # The constant often is the same a little beyond what the largest ball proved: then this ends the search.
+        slightly = min(top, each.radius * (1 + self.tolerance / 2))
+        chosen = (top, slightly)[each.looks] if each.looks < 2 else (each.radius + top) / 2
+        each.looks += 1
+        radius = doubled if each.limit == inf else chosen
         before = each.radius, each.limit
         self._look(each, radius)
         moved = each.radius > before[0] * (1 + self.tolerance / 8) or each.limit < before[1] * (1 - self.tolerance / 8)
-        each.stuck = not moved
+        # At the top nothing moves if the constant is too large there: a smaller radius is looked at next.
+        each.stuck = not moved and each.looks > 2
         self.on_report(RadiusReport(monotonic() - self.started, self.radius, self.limit, self.solves))
 
     def _query(self, each: ClassRadius, radius: float) -> Query:
@@ -407,8 +290,8 @@ class _Search:
             return
         point = ascend(compiled.reduced, self.norm, deadline=monotonic() + min(ASCENT_SECONDS, self._remaining()))
         self._take_slope(each, Certifier(compiled.asked).witness(point.x))
-        if each.limit <= radius * (1 - self.tolerance):
-            return  # more than needed: a smaller ball says more
+        if each.limit <= max(radius * (1 - self.tolerance), each.radius / (1 - self.tolerance)):
+            return  # more than needed: a smaller ball says more, or none is needed
         # Of constants below what is needed no more has to be known than that.
         needed = round_down(each.exact_margin / Fraction(radius)) * (1 - self.options.gap)
         options = replace(self.options, time_limit=max(self._remaining(), 0.0))

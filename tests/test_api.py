@@ -225,10 +225,12 @@ ROOMS: dict[str, set[str]] = {
         "outputs",
         "passes",
         "query",
+        "radius_result",
         "run",
         "search",
         "solvers",
     },
+    "radius_result": {"ir", "search"},
     "verify": {"bounds", "certify", "compiler", "frontends", "ir", "models", "query", "record"},
 }
 ROOMS["cli"] = {room for room in ROOMS if room}

@@ -45,7 +45,7 @@ def test_the_command_imports_nothing_heavy() -> None:
     assert not HEAVY & names
 
 
-@pytest.mark.parametrize("command", ["compile", "solve"])
+@pytest.mark.parametrize("command", ["compile", "solve", "certify-radius"])
 def test_help_of_a_command_imports_no_solver(command: str) -> None:
     modules = imported(f"from lipc.cli.main import main; assert main([{command!r}, '--help']) == 0")
     assert not {"onnx", "scipy", "pyscipopt", "highspy", "rich", "lark"} & modules

@@ -33,6 +33,9 @@ SAMPLES = 512
 RESTARTS = 4
 """Of the samples, those of least margin from which the steps are tried again."""
 
+WIDER = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Balls around the center in which points are drawn."""
+
 SEED = 7
 
 
@@ -62,7 +65,7 @@ def distance(norm: Norm, x: Floats, center: Floats) -> Fraction:
 
 
 def attack(
-    network: Program, center: Floats, label: int, norm: Norm, within: Polytope, *, deadline: float
+    network: Program, label: int, norm: Norm, center: Floats, within: Polytope, reach: float, *, deadline: float
 ) -> Adversarial | None:
     """Return the nearest point found at which `label` is no longer the only largest output; `None`: none was found.
 
@@ -74,13 +77,18 @@ def attack(
         Shape ``(n,)``: a point of that class.
     within
         A box that holds all points looked at.
+    reach
+        How far from the center to draw points first, if the steps lead nowhere.
     deadline
         The time of `time.monotonic` at which to return what there is.
     """
     search = _Attack(network, center, label, norm, within, deadline)
     search.step_from(center)
+    for factor in WIDER:
+        if search.best is None:
+            search.sample(factor * reach)
     if search.best is not None:
-        search.sample()
+        search.sample(search.best.distance * (1 - OVERSHOOT))
     return search.best
 
 
@@ -107,13 +115,11 @@ class _Attack:
                     self._keep(point)
                     break
 
-    def sample(self) -> None:
-        """Draw points a little nearer than the best one, and attack from those of least margin."""
-        assert self.best is not None
-        radius = self.best.distance * (1 - OVERSHOOT)
+    def sample(self, radius: float) -> None:
+        """Draw points within a ball, and attack from those of least margin."""
         low = np.maximum(self.center - radius, self.within.lower)
         high = np.minimum(self.center + radius, self.within.upper)
-        if not (low <= high).all():
+        if not (low <= high).all() or monotonic() > self.deadline:
             return
         points = sample(Polytope.box(low, high), np.random.default_rng(SEED), SAMPLES)
         if self.norm is Norm.L1:

@@ -16,7 +16,7 @@ from lipc.frontends.lip import parse_lip, read_lip
 from lipc.frontends.network import Network
 from lipc.ir import Affine, Conditional, Input, Norm, Polytope, Switch, evaluate, verify
 from lipc.ir.exact import ExactInterpreter
-from lipc.query import Functional, Query, ball, box
+from lipc.query import Differences, Functional, Query, ball, box
 
 Floats = NDArray[np.float64]
 
@@ -358,6 +358,9 @@ def test_several_domains() -> None:
         ("maximize lipschitz(y)", Query()),
         ("maximize lipschitz(y, norm = linf)", Query()),
         ("maximize lipschitz(y, norm = l1)", Query(norm=Norm.L1)),
+        ("maximize lipschitz(y, norm = l2, outputs = l1)", Query(norm=Norm.L2, output_norm=Norm.L1)),
+        ("maximize lipschitz(cross(y))", Query(output=Differences())),
+        ("maximize lipschitz(cross(y, 1), norm = l1)", Query(output=Differences(1), norm=Norm.L1)),
         ("maximize lipschitz(y[1], norm = l1)", Query(output=Functional({1: 1.0}), norm=Norm.L1)),
         ("maximize lipschitz(y[0] - 2 * y[1])", Query(output=Functional({0: 1.0, 1: -2.0}))),
         ("maximize lipschitz([1, -1] * y)", Query(output=Functional({0: 1.0, 1: -1.0}))),

@@ -31,12 +31,15 @@ from lipc.frontends.lip.syntax import (
 from lipc.frontends.lip.values import Constant, Linear, Value, reference, shape_words
 from lipc.frontends.lip.writer import Operand
 from lipc.ir import Affine, Floats, Matrix, Norm, Polytope, add, as_dense, as_matrix, compose
-from lipc.query import Functional, Goal, Query, ball, box
+from lipc.query import Differences, Functional, Goal, Query, ball, box
 
 INPUT, OUTPUT = 0, 1
 """The values that stand for the two ends of the network."""
 
-USAGE = "it is lipschitz(y, norm = linf), or norm = l1"
+USAGE = "it is lipschitz(y, norm = linf, outputs = linf)"
+
+NORMS = {"norm": ("linf", "l1", "l2"), "outputs": ("linf", "l1")}
+"""What the named arguments of `lipschitz` may be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +72,9 @@ class QueryReader:
     goal: GoalLine | None = None
     regions: list[Polytope] = field(default_factory=list)
     rows: list[Rows] = field(default_factory=list)
-    output: Functional | None = None
+    output: Functional | Differences | None = None
     norm: Norm = Norm.LINF
+    output_norm: Norm = Norm.LINF
     kind: Goal = "lipschitz"
 
     @property
@@ -92,7 +96,7 @@ class QueryReader:
         for rows in self.rows:
             regions = [region.with_rows(rows.matrix, rows.lower, rows.upper) for region in regions]
         domain = None if not regions else regions[0] if len(regions) == 1 else tuple(regions)
-        return Query(domain, self.output, self.norm, self.kind)
+        return Query(domain, self.output, self.norm, self.kind, self.output_norm)
 
     def _line(self, line: Line) -> None:
         # Of two ends of one name, the line says which is meant.
@@ -261,6 +265,11 @@ class QueryReader:
             node = target
             if isinstance(node, Name) and node.name == self.network.output_name:
                 return  # all outputs
+            if self.output_norm is not Norm.LINF:
+                self.report.error(node, "a norm of outputs is for all of them", "write lipschitz(y, outputs = l1)")
+            if isinstance(node, Call) and node.function.text == "cross" and "cross" not in self.evaluator.networks:
+                self.output = self._differences(node)
+                return
         value = self.evaluator.value(node)
         if value is None:
             return
@@ -270,22 +279,50 @@ class QueryReader:
             self.report.mistake(mistake, node)
 
     def _target(self, call: Call) -> Expression | None:
-        """Return what a Lipschitz constant is asked of, after a look at the norm."""
-        if len(call.positional) != 1 or len(call.named) > 1:
+        """Return what a Lipschitz constant is asked of, after a look at the norms."""
+        names = [argument.name for argument in call.named]
+        if len(call.positional) != 1 or len(set(names)) < len(names):
             self.report.error(call, "lipschitz takes one output and a norm", USAGE)
             return None
         for argument in call.named:
             node = argument.value
             word = node.name if isinstance(node, Name) else node.text if isinstance(node, Text) else ""
-            if argument.name != "norm":
+            known = NORMS.get(argument.name)
+            if known is None:
                 self.report.error(argument, f"lipschitz has no argument '{argument.name}'", USAGE)
-            elif word not in ("linf", "l1"):
+            elif word not in known:
                 text = self.report.text(node, "this")
-                hint = did_you_mean(word, ("linf", "l1")) if word not in ("l2", "L2") else ""
-                self.report.error(node, f"unknown norm '{text}'", hint or "norm = linf or norm = l1")
-            else:
+                hint = did_you_mean(word, known) if word.lower() not in NORMS["norm"] else ""
+                every = " or ".join(f"{argument.name} = {each}" for each in known)
+                self.report.error(node, f"unknown norm '{text}'", hint or every)
+            elif argument.name == "norm":
                 self.norm = Norm(word)
+            else:
+                self.output_norm = Norm(word)
         return call.positional[0]
+
+    def _differences(self, call: Call) -> Differences | None:
+        """Return the differences of outputs that ``cross(y)`` or ``cross(y, 3)`` stands for."""
+        y = self.network.output_name
+        first = call.positional[0] if call.positional else None
+        fits = isinstance(first, Name) and first.name == y and len(call.positional) <= 2 and not call.named
+        if not fits:
+            self.report.error(call, "cross takes the output and perhaps a number", f"it is cross({y}) or cross({y}, 3)")
+            return None
+        of = None
+        if len(call.positional) == 2:
+            number = self._number(call.positional[1], "the number of an output")
+            if number is None:
+                return None
+            if number not in range(self.network.outputs):
+                last = self.network.outputs - 1
+                self.report.error(call.positional[1], f"there is no output {y}[{number:g}]", f"the last is {y}[{last}]")
+                return None
+            of = int(number)
+        if self.network.outputs < 2:
+            self.report.error(call, f"{y} has one entry, and so no differences")
+            return None
+        return Differences(of)
 
     def _functional(self, node: Expression, value: Value) -> Functional:
         operand = self.evaluator.operand(node, value)
