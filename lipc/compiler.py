@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import get_args
 
@@ -74,6 +74,12 @@ class Compiled:
     def recover(self, choices: Choices) -> dict[int, Floats]:
         """Return choices of `asked` from choices of the lowered program: NaN for bits that do not matter."""
         return self.trail.recover(choices)
+
+    def with_passes(self, passes: Sequence[Pass]) -> Compiled:
+        """Return the same question after further passes, lowered anew."""
+        more = run_passes(self.program, passes)
+        trail = Trail(self.trail.start, (*self.trail.steps, *more.steps))
+        return replace(self, trail=trail, mip=lower(trail.program))
 
     @property
     def neurons(self) -> Neurons:

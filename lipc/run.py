@@ -19,6 +19,9 @@ from lipc.correspondence import Correspondence
 from lipc.errors import QueryError, SolverFailedError
 from lipc.ir import Conditional, Floats, Norm, Sense, evaluate, pullback
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
+from lipc.passes.jacobian import FEW_INPUTS
+from lipc.passes.prune_stable import PruneStable
+from lipc.passes.tighten import Tighten
 from lipc.result import Result, Size
 from lipc.safe import SafeSearch
 from lipc.search.ascent import LARGEST_LP, ascend
@@ -44,6 +47,15 @@ PROOF_SECONDS = 1.0
 
 START_SECONDS = 2.0
 """Time for the local search; with a time limit at most a tenth of it."""
+
+TIGHTEN_SECONDS, TIGHTEN_SHARE = 5.0, 0.05
+"""Time for tightening bounds with what the local search found: seconds, and at most this part of the time limit."""
+
+MANY_BITS = 30
+"""Programs with fewer bits are solved faster than tightened (measured: PERFORMANCE.md, "tightening")."""
+
+BELOW_ATTAINED = 1e-7
+"""Bounds are tightened for values down to this part below what is attained: passes round coefficients."""
 
 SAMPLES = 256
 """Points of the domain among which a large value is looked for."""
@@ -216,6 +228,7 @@ class Run:
     def _search(self) -> Ending:
         try:
             self._start()
+            self._tighten()
             ending = self._solve()
             return self._prove(ending) if self.options.safe_upper else ending
         except SecondInterruptError:
@@ -236,6 +249,22 @@ class Run:
             self._polish(point, begun + limit)
         self.seconds["lower"] += monotonic() - begun
         self._report("start")
+
+    def _tighten(self) -> None:
+        """Tighten bounds where the objective is at least what is attained, and lower the program anew.
+
+        The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
+        """
+        many = self.regions.domain.size > FEW_INPUTS and self.compiled.mip.binaries >= MANY_BITS
+        if self.best is None or self.is_closed() or not many:
+            return
+        self._report("tighten")
+        begun = monotonic()
+        seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
+        cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
+        compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
+        self.correspondence, self.mip = Correspondence(compiled), compiled.mip
+        self.seconds["bounds"] += monotonic() - begun
 
     def _solve(self) -> Ending:
         """Run the solver until the pair is closed, or something else ends the run."""
