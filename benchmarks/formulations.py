@@ -29,6 +29,7 @@ TOLERANCE = 1e-4
 
 @click.command()
 @click.option("--case", "names", multiple=True, metavar="TEXT", help="Only cases whose name holds this; repeatable.")
+@click.option("--norm", type=click.Choice(["linf", "l1"]), help="Only this norm.")
 @click.option("--solver", "solvers", multiple=True, default=SOLVERS, type=click.Choice(SOLVERS))
 @click.option("--time-limit", default=100.0, show_default=True, metavar="S", help="CPU seconds per solve.")
 @click.option("--seed", default=0, show_default=True, help="Of the solver.")
@@ -38,6 +39,7 @@ TOLERANCE = 1e-4
 @click.option("--child", nargs=2, hidden=True)
 def main(
     names: Sequence[str],
+    norm: str | None,
     solvers: Sequence[str],
     time_limit: float,
     seed: int,
@@ -59,7 +61,11 @@ def main(
     ratios: dict[str, list[float]] = {solver: [] for solver in solvers}
     for case in read_cases(reference):
         peer = reference / "lipmip_mps" / f"{case.name}_{case.norm}.mps.gz"
-        if not peer.is_file() or (names and not any(name in case.name for name in names)):
+        if (
+            not peer.is_file()
+            or norm not in (None, case.norm)
+            or (names and not any(name in case.name for name in names))
+        ):
             continue
         with tempfile.TemporaryDirectory() as folder:
             ours = Path(folder) / "model.mps"

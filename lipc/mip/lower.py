@@ -120,7 +120,7 @@ class _Lowering:
         start = self.columns[-1].columns.stop if self.columns else 0
         size = len(bounds.lower)
         name = self.column_namer.name(prefix, origin.name)
-        # Branching on the signs of the gradient first took half the nodes and less (PERFORMANCE.md, "SCIP's settings").
+        # Branching on the signs of the gradient, or on its entry, first takes fewer nodes (PERFORMANCE.md, "Guidance").
         priority = int(role is Role.BIT and value in self.derivatives)
         self.columns.append(Block(name, start, origin.entries(size), value, role, origin.source, priority))
         self.column_bounds.append(bounds)
@@ -298,12 +298,17 @@ class _Lowering:
 
 
 def _derivatives(program: Program) -> set[int]:
-    """Return the values that depend on a switch by the bits of another value: what the Jacobian added."""
+    """Return the values that depend on a switch by the bits of another value: what the Jacobian added.
+
+    Free bits that choose among such values are among them.
+    """
     found: set[int] = set()
     for value, op in enumerate(program.ops):
         other = isinstance(op, Switch) and not is_relu(program, op)
         if other or any(operand in found for operand in op.operands):
             found.add(value)
+        if isinstance(op, Switch) and op.operand in found and isinstance(program.ops[op.bit], Input):
+            found.add(op.bit)
     return found
 
 

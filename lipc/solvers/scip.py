@@ -31,7 +31,7 @@ _ENDINGS = {
 
 
 class Scip(Solver):
-    """SCIP with settings that win on these programs: its separators cost more than they bring (PERFORMANCE.md)."""
+    """SCIP with settings that win on these programs (`lipc.solvers.guidance`)."""
 
     name: ClassVar[str] = "scip"
     dual_tolerance: ClassVar[float] = 1e-9

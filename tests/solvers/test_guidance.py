@@ -11,7 +11,7 @@ import pytest
 from nets import random_network
 
 import lipc
-from lipc import Query, box, from_weights
+from lipc import Norm, Query, box, from_weights
 from lipc.cli.main import main
 from lipc.formats.lir import write_lir
 from lipc.mip import Role, scale
@@ -23,8 +23,8 @@ def network(seed: int = 1) -> lipc.Network:
     return from_weights(*random_network(seed, (3, 6, 6, 1)))
 
 
-def compiled(goal: str = "lipschitz", mode: str = "auto") -> lipc.Compiled:
-    query = Query(box(-np.ones(3), np.ones(3)), goal=goal)  # type: ignore[arg-type]
+def compiled(goal: str = "lipschitz", mode: str = "auto", norm: Norm = Norm.LINF) -> lipc.Compiled:
+    query = Query(box(-np.ones(3), np.ones(3)), norm=norm, goal=goal)  # type: ignore[arg-type]
     return lipc.compile(network(), query, mode=mode)  # type: ignore[arg-type]
 
 
@@ -96,10 +96,11 @@ def test_an_unknown_ending_of_a_start_is_refused_before_the_work(
     assert ".sol, .mst" in capfd.readouterr().err
 
 
-def test_the_signs_of_the_gradient_are_branched_on_first_and_nothing_else() -> None:
-    question = compiled(mode="reverse")
+@pytest.mark.parametrize(("norm", "name"), [(Norm.LINF, "a_sign"), (Norm.L1, "entry")])
+def test_the_signs_or_the_entry_of_the_gradient_are_branched_on_first_and_nothing_else(norm: Norm, name: str) -> None:
+    question = compiled(mode="reverse", norm=norm)
     priorities = branching_priorities(scale(question.mip, (1.0, 1.0)))
-    signs = [block for block in question.mip.columns if block.name.startswith("a_sign")]
+    signs = [block for block in question.mip.columns if block.name.startswith(name)]
     assert signs and all(block.role is Role.BIT for block in signs)
     expected = np.zeros(len(priorities), np.int64)
     for block in signs:
