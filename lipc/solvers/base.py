@@ -107,6 +107,8 @@ class Solver(ABC):
         A reduced cost that is wrong by the dual tolerance is worth that times the width of its column; all columns
         are added up. (Violated rows make a bound no worse: a point outside them is a relaxation.)
         """
+        if not program.cost.any():
+            return 0.0
         widths = program.column_upper - program.column_lower
         dual = self.dual_tolerance * float(widths[np.isfinite(widths)].sum())
         return program.objective_scale * (dual + self.pruning_tolerance)
