@@ -315,9 +315,9 @@ class Run:
             return -np.inf
         # A hair less than the gap, for rounding; and proofs in floating point do not come closer than `FINEST`.
         gap = max(self.options.gap * (1 - 1e-6), FINEST)
-        # Nor is there a way below what the solver claims, be it more: the program may say more than the answer.
-        claimed = self.claimed if self.trusted and np.isfinite(self.claimed) else -np.inf
-        goal = max(self.lower, claimed)
+        goal = self.lower
+        if self.norm is Norm.L2 and self.trusted and np.isfinite(self.claimed):
+            goal = max(goal, self.claimed)  # the program's ball is larger than that of l_2, and so is its optimum
         return goal + gap * max(abs(goal), NEARLY_ZERO * self.magnitude)
 
     def _start_point(self, deadline: float) -> Floats:
