@@ -57,6 +57,7 @@ def make(case: str, nonzeros: int) -> MixedIntegerProgram:
         sense=Sense.MAXIMIZE,
         columns=(Block("net.Gemm_0", 0, np.arange(n), 0, Role.VALUE),),
         rows=(Block("c.Gemm_0", 0, np.arange(m), 0),),
+        column_scale=np.ones(n),
     )
 
 

@@ -106,9 +106,6 @@ class _Session:
         }
         model.setParams(parameters)
         accepted = task.start is not None and self._add_start(task.start)
-        if accepted:
-            # The start is optimal as a rule, and where it is not, relaxations with integral optima are found anyway.
-            model.setHeuristics(self.scip.SCIP_PARAMSETTING.OFF)
         for variable, priority in zip(self.variables, branching_priorities(self.program).tolist(), strict=True):
             if priority:
                 model.chgVarBranchPriority(variable, priority)
