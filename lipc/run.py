@@ -51,8 +51,8 @@ START_SECONDS = 2.0
 TIGHTEN_SECONDS, TIGHTEN_SHARE = 5.0, 0.05
 """Time for tightening bounds with what the local search found: seconds, and at most this part of the time limit."""
 
-MANY_BITS = 30
-"""Programs with fewer bits are solved faster than tightened (measured: PERFORMANCE.md, "tightening")."""
+MANY_NEURONS = 30
+"""Programs of fewer unstable neurons are solved faster than tightened (measured: PERFORMANCE.md, "Tightening")."""
 
 BELOW_ATTAINED = 1e-7
 """Bounds are tightened for values down to this part below what is attained: passes round coefficients."""
@@ -255,7 +255,7 @@ class Run:
 
         The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
-        many = self.regions.domain.size > FEW_INPUTS and self.compiled.mip.binaries >= MANY_BITS
+        many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
         if self.best is None or self.is_closed() or not many:
             return
         self._report("tighten")
