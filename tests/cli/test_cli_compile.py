@@ -65,6 +65,7 @@ def test_standard_output_is_the_file(lipc: Call, process: Call, small: str, tmp_
     assert process(small, *BOX, "-o", "/proc/self/fd/1") == (0, mps, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
 def test_standard_output_by_other_names(process: Call, small: str, tmp_path: Path, name: str) -> None:
     for ending in ("mps", "lp"):
@@ -154,6 +155,7 @@ def test_a_shell_pipe(small: str) -> None:
     assert (done.returncode, done.stdout.count("\n"), done.stderr) == (0, 1, "")
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes(process: Call, small: str, tmp_path: Path) -> None:
     for mode in ("reverse", "forward"):
         for seed in ("0", "1"):
@@ -164,6 +166,7 @@ def test_two_processes_write_the_same_bytes(process: Call, small: str, tmp_path:
             assert first == second
 
 
+@pytest.mark.slow
 def test_two_processes_solve_alike(process: Call, small: str) -> None:
     runs = [json.loads(process("solve", small, *BOX, "--json", PYTHONHASHSEED=seed).out) for seed in ("0", "1")]
     for run in runs:
