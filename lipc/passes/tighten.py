@@ -46,6 +46,10 @@ class Tighten(Pass):
     seconds: float = 10.0
     cutoff: float = float("-inf")
 
+    def __post_init__(self) -> None:
+        if not self.seconds >= 0:
+            raise QueryError(f"the pass tighten cannot take {self.seconds} seconds", hint="0, or more")
+
     def apply(self, program: Program) -> PassResult:
         """Return the same operations with tighter bounds.
 

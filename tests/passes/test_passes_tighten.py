@@ -143,6 +143,12 @@ def test_a_cutoff_that_nothing_reaches_is_no_contradiction() -> None:
         assert all((each.lower <= each.upper).all() for each in after.bounds.values())
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), -1.0])
+def test_a_budget_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(QueryError, match="cannot take"):
+        Tighten(seconds=seconds)
+
+
 def test_a_cutoff_needs_one_value() -> None:
     program = dense(random_network(0, (2, 3, 1)), norm=Norm.LINF).program
     with pytest.raises(QueryError, match="run the pass jacobian first"):
