@@ -32,7 +32,9 @@ def start_columns(compiled: Compiled, seconds: float = 2.0) -> Floats | None:
     objective = compiled.asked.objective
     assert objective is not None
     if objective.lipschitz is not None:
-        x = ascend(compiled.reduced, objective.lipschitz.norm, deadline=monotonic() + seconds).x
+        question = objective.lipschitz
+        deadline = monotonic() + seconds
+        x = ascend(compiled.reduced, question.norm, deadline=deadline, output_norm=question.output_norm).x
     else:
         network_input, domain = compiled.asked.network_input()
         points = sample(domain, np.random.default_rng(0), SAMPLES)

@@ -123,27 +123,33 @@ class Inside:
             if self.empty or abs(slack) > FLAT or not program.flatten(solution):
                 return domain.clip(point), slack
 
-    def pulled(self, targets: Floats) -> Floats:
+    def pulled(self, targets: Floats, origin: Floats | None = None) -> Floats:
         """Return, for targets of shape ``(k, n)``, the largest part of the way to each that stays inside.
+
+        Parameters
+        ----------
+        origin
+            Shape ``(n,)``: a point of the domain from which the ways begin. Default: `point`.
 
         Returns
         -------
         array of shape ``(k,)``
             At most 1.
         """
-        domain, steps = self.domain, targets - self.point
+        origin = self.point if origin is None else origin
+        domain, steps = self.domain, targets - origin
         share = np.ones(len(targets))
         with np.errstate(divide="ignore", invalid="ignore"):
             for at, move, low, high in (
-                (self.point, steps, domain.lower, domain.upper),
-                (domain.rows @ self.point, (domain.rows @ steps.T).T, domain.row_lower, domain.row_upper),
+                (origin, steps, domain.lower, domain.upper),
+                (domain.rows @ origin, (domain.rows @ steps.T).T, domain.row_lower, domain.row_upper),
             ):
                 room = np.where(move > 0, np.maximum(high - at, 0.0), np.maximum(at - low, 0.0))
                 limit = np.where(np.abs(move) > 0, room / np.abs(move), np.inf)
                 share = np.minimum(share, limit.min(axis=1, initial=np.inf))
             if domain.l1 is not None:
                 # Convex: at a share s of the way the distance is at most (1 - s) times the first plus s times the last.
-                first = np.abs(self.point - domain.l1.center).sum()
+                first = np.abs(origin - domain.l1.center).sum()
                 last = np.abs(targets - domain.l1.center).sum(axis=1)
                 limit = np.where(last > domain.l1.radius, (domain.l1.radius - first) / (last - first), np.inf)
                 share = np.minimum(share, np.maximum(limit, 0.0))

@@ -1,30 +1,39 @@
-"""Find a good pattern fast: sample points, then flip one neuron of the best pattern at a time.
+"""Find a good pattern fast: sample points, walk from kink to kink, then flip one neuron of the best pattern at a time.
 
-The norm of the gradient depends on the pattern alone, so the value of every flip is known from one batched backward
-pass; a linear program decides only for those that would improve whether the flipped pattern has a region.
+A walk costs a batch of gradients per step. The norm of the gradient depends on the pattern alone, so the value of every
+flip is known from one batched backward pass; a linear program decides only for those that would improve whether the
+flipped pattern has a region.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lipc.bounds.points import sample
+from lipc.bounds.points import Inside
 from lipc.certify import Regions
 from lipc.ir import Conditional, Floats, Lipschitz, Norm, Program, evaluate, pullback
 from lipc.ir.norms import climb_signs
+from lipc.search.crossing import crossings
 
 SAMPLES = 2000
 SEED = 20
-STARTS = 4
-"""Sampled points from which the flipping starts."""
+WALKS = 8
+"""Sampled points from which walks start."""
+
+CLIMBS = 3
+"""Ends of walks from which the flipping starts, and sampled points from which it starts."""
 
 LARGEST_LP = 4_000_000
 """Neurons times inputs up to which a region is worth a (dense) linear program during a search."""
+
+LP_NUMBERS = 1_000_000
+"""Neurons times inputs over all linear programs of a search: a budget that does not go by the clock."""
 
 BLOCK_NUMBERS = 8_000_000
 """Numbers held at a time by a batched evaluation."""
@@ -59,12 +68,14 @@ def ascend(program: Program, norm: Norm, *, deadline: float, output_norm: Norm =
     neurons = sum(search.sizes.values())
     if not neurons or neurons * search.domain.size > LARGEST_LP:
         return best
-    for start in starts[:STARTS]:
-        for found in search.climb(start):
-            if found.value > best.value:
-                best = found
-            if monotonic() > deadline:
-                return best
+    ends = sorted((search.walk(start) for start in starts[:WALKS]), key=lambda end: -end.value)
+    best = ends[0]
+    climbs = chain.from_iterable(search.climb(start) for start in [*ends[:CLIMBS], *starts[:CLIMBS]])
+    for found in islice(climbs, max(1, LP_NUMBERS // (neurons * search.domain.size))):
+        if found.value > best.value:
+            best = found
+        if monotonic() > deadline:
+            break
     return best
 
 
@@ -77,13 +88,14 @@ class _Search:
         self.deadline = deadline
         self.regions = Regions(program, deadline=deadline)
         self.input, self.domain = program.network_input()
+        self.inside = Inside(self.domain)
         self.sizes = {value: program.ops[value].size for value in program.find(Conditional)}
         self.outputs = program.ops[program.result].size
 
     def sample(self, random: np.random.Generator) -> list[Found]:
         """Return sampled points of the domain, best first: half of them near its boundary."""
         count = min(self._rows_at_a_time(), SAMPLES)
-        points = sample(self.domain, random, count)
+        points = self.inside.sample(random, count)
         values = evaluate(self.program, {self.input: points})
         norms = self._norms(values, count)
         order = np.argsort(-norms, kind="stable")
@@ -110,6 +122,32 @@ class _Search:
         cotangent = np.zeros((count, self.outputs))
         cotangent[:, output] = 1.0
         return pullback(self.program, values, cotangent, self.input)
+
+    def walk(self, start: Found) -> Found:
+        """Go from a point to the best one beyond a kink around it, as long as that is better."""
+        current, better = start, self._beyond_kinks(start.x)
+        while better is not None and better.value > current.value * (1 + 1e-9):
+            current, better = better, self._beyond_kinks(better.x)
+        return current
+
+    def _beyond_kinks(self, x: Floats) -> Found | None:
+        """Return the best point just beyond a kink around a point, or far beyond it; `None` without kinks or time."""
+        values = evaluate(self.program, {self.input: x[None]})
+        operands = {self.program.ops[bits].operands[0]: None for bits in self.sizes}
+        slopes = [
+            pullback(self.program, values, np.eye(self.program.ops[value].size), self.input, of=value)
+            for value in operands
+        ]
+        heights = np.concatenate([values[value][0] for value in operands])
+        points = crossings(x, heights, np.concatenate(slopes), self.domain.lower, self.domain.upper)
+        points = points[: self._rows_at_a_time()]
+        if not len(points) or monotonic() > self.deadline:
+            return None
+        if not self.domain.is_box:
+            points = self.domain.clip(x + self.inside.pulled(points, x)[:, None] * (points - x))
+        norms = self._norms(evaluate(self.program, {self.input: points}), len(points))
+        best = int(np.argmax(norms))
+        return Found(points[best], float(norms[best]))
 
     def climb(self, start: Found) -> Iterator[Found]:
         """Yield what is known after each linear program; every change is an improvement."""
