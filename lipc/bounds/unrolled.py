@@ -1,0 +1,151 @@
+"""A network's derivative written out: every switch as a weighted sum of the direction and of earlier switches.
+
+In forward mode a direction v goes through the network: a switch k receives ``q_k = A_k v + B_k u`` from the direction
+and from earlier switches, and passes on ``u_k = a_k q_k``, where ``a_k`` is the bit that the forward pass made. The
+derivative of the outputs along v is ``C v + D u``. Products with matrices add rounding; `slack` bounds all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from lipc.bounds.rounding import UNIT
+from lipc.errors import QueryError
+from lipc.ir import Affine, Conditional, Floats, Input, Kind, Program, Switch
+from lipc.ir.matrix import Matrix
+
+MOST_NUMBERS = 20_000_000
+"""Coefficients that may be held: values times columns."""
+
+Place = tuple[int, int]
+"""A conditional, and an entry of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolled:
+    """The derivative of a network of ``n`` inputs, ``s`` switches and ``m`` outputs.
+
+    Parameters
+    ----------
+    direct
+        A, shape ``(s, n)``.
+    through
+        B, shape ``(s, s)``, strictly lower triangular.
+    outputs
+        C and D side by side, shape ``(m, n + s)``.
+    bits
+        Shape ``(s,)``: the bit of each switch, an index into `places`.
+    places
+        The bits: conditionals and entries.
+    levels
+        Switches, none of which reads another one of the same level, the earliest first.
+    slack
+        Shape ``(m,)``: for all bits and all directions with entries within -1 and 1, a derivative computed from these
+        coefficients, in any order of summation, is at most so far from the network's.
+    """
+
+    direct: Floats
+    through: Floats
+    outputs: Floats
+    bits: NDArray[np.int64]
+    places: tuple[Place, ...]
+    levels: tuple[NDArray[np.int64], ...]
+    slack: Floats
+
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return int(self.direct.shape[1])
+
+    @property
+    def switches(self) -> int:
+        """The number of entries of switches."""
+        return len(self.bits)
+
+
+def unroll(program: Program) -> Unrolled:
+    """Return the derivative of a network's result.
+
+    Parameters
+    ----------
+    program
+        A network of one real input.
+
+    Raises
+    ------
+    QueryError
+        If the network is too large for dense matrices, or has bits of its own.
+    """
+    program.network_input()
+    first, inputs = _places(program)
+    switches = sum(op.size for op in program.ops if isinstance(op, Switch))
+    columns = inputs + switches
+    if max(op.size for op in program.ops) * columns > MOST_NUMBERS or switches**2 > MOST_NUMBERS:
+        raise QueryError("the network is too large to write out its derivative")
+    places = [(value, entry) for value in program.find(Conditional) for entry in range(program.ops[value].size)]
+    index = {place: at for at, place in enumerate(places)}
+    tangents: dict[int, Floats] = {}
+    read = np.zeros((switches, columns))
+    bits = np.zeros(switches, np.int64)
+    for value, op in enumerate(program.ops):
+        if isinstance(op, Input):
+            tangents[value] = np.eye(inputs, columns)
+        elif isinstance(op, Affine):
+            tangents[value] = np.zeros((op.size, columns))
+            for term in op.terms:
+                # A bit does not change but on kinks.
+                if program.ops[term.operand].kind is not Kind.BIT:
+                    tangents[value] += _times(term.matrix, tangents[term.operand])
+        elif isinstance(op, Switch):
+            here = first[value] + np.arange(op.size)
+            read[here] = tangents[op.operand]
+            bits[here] = [index[op.bit, entry] for entry in range(op.size)]
+            tangents[value] = np.zeros((op.size, columns))
+            tangents[value][np.arange(op.size), inputs + here] = 1.0
+    direct, through = read[:, :inputs], read[:, inputs:]
+    outputs = tangents[program.result]
+    levels = _levels(through)
+    return Unrolled(direct, through, outputs, bits, tuple(places), levels, _slack(program, read, outputs, inputs))
+
+
+def _places(program: Program) -> tuple[dict[int, int], int]:
+    """Return the first switch of each operation, and the number of inputs."""
+    first, count = {}, 0
+    for value, op in enumerate(program.ops):
+        if isinstance(op, Switch):
+            if not isinstance(program.ops[op.bit], Conditional):
+                raise QueryError("a switch reads a bit that is no neuron's")
+            first[value], count = count, count + op.size
+    return first, program.network_input()[1].size
+
+
+def _times(matrix: Matrix, tangent: Floats) -> Floats:
+    return np.asarray((matrix @ tangent) if not issparse(matrix) else matrix @ tangent, np.float64)
+
+
+def _levels(through: Floats) -> tuple[NDArray[np.int64], ...]:
+    """Return the switches by the number of switches on the longest way to them."""
+    depth = np.zeros(len(through), np.int64)
+    for switch, row in enumerate(through):
+        before = np.flatnonzero(row)
+        depth[switch] = 1 + depth[before].max() if len(before) else 0
+    return tuple(np.flatnonzero(depth == level) for level in range(int(depth.max(initial=-1)) + 1))
+
+
+def _slack(program: Program, read: Floats, outputs: Floats, inputs: int) -> Floats:
+    """Return how far all roundings together may carry a derivative: a part of the sum of its absolute terms.
+
+    Every coefficient is a sum of products along paths. Sums of at most ``columns`` numbers, at most twice for each
+    operation (here, and where neurons are substituted), err by `relative` times the sum of absolute values.
+    """
+    reach = np.zeros(read.shape[1])
+    reach[:inputs] = 1.0
+    for switch, row in enumerate(np.abs(read)):
+        reach[inputs + switch] = row @ reach
+    widest = max([read.shape[1], *(op.size for op in program.ops)])
+    relative = 4 * (len(program.ops) + 2) * (widest + 4) * UNIT
+    return np.asarray(relative * (np.abs(outputs) @ reach) * (1 + 1e-9))
