@@ -251,9 +251,10 @@ class Run:
         self._report("start")
 
     def _tighten(self) -> None:
-        """Decide bits by trees, tighten bounds where the objective is at least what is attained, and lower anew.
+        """Decide bits by trees, tighten the Jacobian's bounds, and lower the program anew.
 
-        The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
+        A range has no Jacobian: bounds are tightened where the objective is at least what is attained. The regions stay
+        those of the whole domain: what is proven of patterns holds without the cutoff.
         """
         many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
         if self.best is None or self.is_closed() or not many:
@@ -262,9 +263,10 @@ class Run:
         begun = monotonic()
         seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
         cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
-        # Trees on the network alone: under the cutoff each of their programs would carry the whole Jacobian.
+        # Under the cutoff, every program of a tree would carry the whole Jacobian; and its values gain little by it.
         decide = Tighten("network", seconds, method="mip")
-        tighten = Tighten("all" if self.objective.lipschitz is None else "jacobian", seconds, cutoff)
+        whole = self.objective.lipschitz is None
+        tighten = Tighten("all", seconds, cutoff) if whole else Tighten("jacobian", seconds)
         compiled = self.compiled.with_passes([decide, PruneStable(), tighten, PruneStable()])
         self.correspondence, self.mip = Correspondence(compiled), compiled.mip
         self.seconds["bounds"] += monotonic() - begun

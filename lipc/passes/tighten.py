@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from time import monotonic
 from typing import ClassVar, Literal
 
@@ -191,8 +192,8 @@ class _Seen:
 
 
 def _keeps_rows(domain: Polytope, bits: Floats) -> bool:
-    product = domain.rows @ bits
-    return bool(((product >= domain.row_lower) & (product <= domain.row_upper)).all())
+    sums = domain.rows @ bits
+    return bool(((sums >= domain.row_lower) & (sums <= domain.row_upper)).all())
 
 
 class _Sweep:
@@ -254,19 +255,21 @@ class _Sweep:
         sign_only = self.options.goal == "bits"
         known = self.bounds[value]
         new = {-1: known.lower.copy(), 1: known.upper.copy()}
+
+        def is_open(entry: int, direction: int) -> bool:
+            return not sign_only or seen.largest(value, entry, direction) <= 0
+
+        places = [each for each in product(wanted.tolist(), (-1, 1)) if is_open(*each)]
+        if not places or self._is_over():
+            return known
         nodes = self._nodes_for(value)
-        for entry in wanted.tolist():
-            for direction in (-1, 1):
-                if self._is_over() or (sign_only and seen.largest(value, entry, direction) > 0):
-                    continue
-                search = ExtremeSearch(
-                    nodes,
-                    (value, entry, direction),
-                    partial(seen.largest, value, entry, direction),
-                    partial(seen.add, nodes.relaxation),
-                    sign_only=sign_only,
-                )
-                new[direction][entry] = direction * self._proven(search)
+        for entry, direction in places:
+            if self._is_over() or not is_open(entry, direction):  # a tree before may have seen it taken
+                continue
+            attained = partial(seen.largest, value, entry, direction)
+            on_point = partial(seen.add, nodes.relaxation)
+            search = ExtremeSearch(nodes, (value, entry, direction), attained, on_point, sign_only=sign_only)
+            new[direction][entry] = direction * self._proven(search)
         return Interval(new[-1], new[1])
 
     def _proven(self, search: ExtremeSearch) -> float:

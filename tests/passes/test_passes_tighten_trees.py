@@ -11,6 +11,7 @@ import oracle
 import pytest
 
 import lipc
+import lipc.run
 from lipc import from_weights
 from lipc.bounds.engine import Engine, Proposal
 from lipc.bounds.nodes import Fixed, Tree
@@ -240,6 +241,29 @@ def test_a_cutoff_that_nothing_reaches_is_no_contradiction(goal: Goal) -> None:
         assert (known.lower <= known.upper).all()
         assert np.isfinite(known.lower).all()
         assert np.isfinite(known.upper).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("goal", ["lipschitz", "max", "min"])
+def test_a_run_that_tightens_gives_the_exact_answer(goal: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs do so for large networks alone: here for all."""
+    monkeypatch.setattr(lipc.run, "FEW_INPUTS", 0)
+    monkeypatch.setattr(lipc.run, "MANY_NEURONS", 1)
+    net, stages = network(seed), []
+    low, high = -np.ones(WIDTHS[0]), np.ones(WIDTHS[0])
+    query = lipc.Query(lipc.box(low, high), goal=goal)  # type: ignore[arg-type]
+    result = lipc.solve(from_weights(*net), query, mode="forward", on_report=lambda each: stages.append(each.stage))
+    if goal == "lipschitz":
+        answer = oracle.lipschitz(*net, low, high).value
+    else:
+        found = oracle.output_range(*net, low, high, [1.0])
+        answer = found.maximum if goal == "max" else found.minimum
+    noise = 1e-9 * (1 + abs(answer))
+    assert result.status == "optimal"
+    assert result.lower - noise <= answer <= result.upper + noise
+    assert result.upper - result.lower <= 1e-5 * (1 + abs(answer))
+    # A start that the bounds show to be the best leaves nothing to tighten.
+    assert "tighten" in stages or "solve" not in stages
 
 
 def test_the_gradient_is_a_value_of_the_jacobian() -> None:
