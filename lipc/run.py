@@ -251,10 +251,10 @@ class Run:
         self._report("start")
 
     def _tighten(self) -> None:
-        """Decide bits by trees, tighten the Jacobian's bounds, and lower the program anew.
+        """Decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
 
-        A range has no Jacobian: bounds are tightened where the objective is at least what is attained. The regions stay
-        those of the whole domain: what is proven of patterns holds without the cutoff.
+        Where no bit is decided, and for a range, bounds are tightened where the objective is at least what is attained.
+        The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
         many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
         if self.best is None or self.is_closed() or not many:
@@ -263,11 +263,14 @@ class Run:
         begun = monotonic()
         seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
         cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
-        # Under the cutoff, every program of a tree would carry the whole Jacobian; and its values gain little by it.
-        decide = Tighten("network", seconds, method="mip")
-        whole = self.objective.lipschitz is None
-        tighten = Tighten("all", seconds, cutoff) if whole else Tighten("jacobian", seconds)
-        compiled = self.compiled.with_passes([decide, PruneStable(), tighten, PruneStable()])
+        # Under the cutoff, every program of a tree would carry the whole Jacobian.
+        compiled = self.compiled
+        if self.objective.lipschitz is not None:
+            compiled = compiled.with_passes([Tighten("network", seconds, method="mip"), PruneStable()])
+        if compiled.neurons.unstable < self.compiled.neurons.unstable:
+            compiled = compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
+        else:
+            compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
         self.correspondence, self.mip = Correspondence(compiled), compiled.mip
         self.seconds["bounds"] += monotonic() - begun
 
