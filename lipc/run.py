@@ -49,7 +49,7 @@ START_SECONDS = 2.0
 """Time for the local search; with a time limit at most a tenth of it."""
 
 TIGHTEN_SECONDS, TIGHTEN_SHARE = 5.0, 0.05
-"""Time for tightening bounds with what the local search found: seconds, and at most this part of the time limit."""
+"""Time for tightening the network, and again for its Jacobian: seconds, and at most this part of the time limit."""
 
 MANY_NEURONS = 30
 """Programs of fewer unstable neurons are solved faster than tightened (measured: PERFORMANCE.md, "Tightening")."""
@@ -251,8 +251,9 @@ class Run:
         self._report("start")
 
     def _tighten(self) -> None:
-        """Tighten bounds where the objective is at least what is attained, and lower the program anew.
+        """Decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
 
+        Where no bit is decided, and for a range, bounds are tightened where the objective is at least what is attained.
         The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
         many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
@@ -262,7 +263,14 @@ class Run:
         begun = monotonic()
         seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
         cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
-        compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
+        # Under the cutoff, every program of a tree would carry the whole Jacobian.
+        compiled = self.compiled
+        if self.objective.lipschitz is not None:
+            compiled = compiled.with_passes([Tighten("network", seconds, method="mip"), PruneStable()])
+        if compiled.neurons.unstable < self.compiled.neurons.unstable:
+            compiled = compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
+        else:
+            compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
         self.correspondence, self.mip = Correspondence(compiled), compiled.mip
         self.seconds["bounds"] += monotonic() - begun
 
@@ -303,11 +311,11 @@ class Run:
 
     def _on_node(self, search: SafeSearch) -> None:
         self.rigorous = min(self.rigorous, search.upper)
-        self._report("prove", self.proof_nodes + search.nodes)
+        self._report("prove", self.proof_nodes + search.nodes.count)
 
     def _take_proof(self, search: SafeSearch) -> None:
         self.rigorous = min(self.rigorous, search.upper)
-        self.proof_nodes += search.nodes
+        self.proof_nodes += search.nodes.count
 
     def _target(self) -> float:
         """Return what an upper side need not be below: what is attained, and the gap that was asked for."""

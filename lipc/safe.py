@@ -9,14 +9,12 @@ the search leaves open is a valid bound at any time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
-from itertools import count
 from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipc.bounds.interval import interval_bounds
+from lipc.bounds.nodes import BitNodes, Fixed, Tree, split
 from lipc.bounds.relaxation import Relaxation
 from lipc.certify import Bits, Conflict, Regions
 from lipc.compiler import Compiled
@@ -32,12 +30,6 @@ from lipc.passes.tighten import Tighten
 
 TIGHTEN_SECONDS = 10.0
 """At most, before the search; with a time limit at most a quarter of what is left."""
-
-INTEGRAL = 1e-6
-"""A proposed point whose bits are this near to 0 or 1 is a pattern."""
-
-Fixed = dict[int, bool]
-"""Columns of bits, and what they are fixed to."""
 
 
 class SafeSearch:
@@ -85,15 +77,9 @@ class SafeSearch:
         }
         self.map = BitMap(compiled.asked, trail, self.places)
         self.regions = Regions(compiled.asked, self.map.relevant, deadline=deadline)
-        self.bits = self._bit_columns()
-        self.home = {int(column): self._range(int(column)) for column in self.bits}
-        self.weight = self._weights()
+        self.nodes = BitNodes(self.relaxation, filter(self._is_of_bits, self.places))
         self.no_goods = [cut for cut in map(self.map.conflict_cut, conflicts) if cut is not None]
-        self.set: Fixed = {}
-        self.nodes = 0
-        self.order = count()
-        self.open: list[tuple[float, int, Fixed]] = []
-        self.current = np.inf
+        self.tree = Tree(self._branch)
         self.highest = -np.inf  # the largest bound of a node that was cut off
         self.left = -np.inf  # the largest bound of a pattern that can be neither refuted nor branched on
 
@@ -108,28 +94,8 @@ class SafeSearch:
         further = run_passes(trail.program, passes, validate=0)
         return Trail(trail.start, trail.steps + further.steps)
 
-    def _bit_columns(self) -> NDArray[np.int64]:
-        columns = [
-            places
-            for value, places in self.places.items()
-            if isinstance(self.program.ops[value], Conditional) or self.program.ops[value].kind is Kind.BIT
-        ]
-        return np.concatenate([np.zeros(0, np.int64), *columns])
-
-    def _range(self, column: int) -> tuple[float, float]:
-        return float(self.relaxation.lower[column]), float(self.relaxation.upper[column])
-
-    def _weights(self) -> Floats:
-        """Return how much a bit that is neither 0 nor 1 lets go: the width of what it decides; choices come first."""
-        weight = np.ones(len(self.relaxation.lower))
-        for value, places in self.places.items():
-            op = self.program.ops[value]
-            if isinstance(op, Conditional):
-                known = self.relaxation.bounds_of(op.operand)
-                weight[places] = np.minimum(-known.lower, known.upper).clip(1e-9)
-            elif op.kind is Kind.BIT:
-                weight[places] = 1e6
-        return weight
+    def _is_of_bits(self, value: int) -> bool:
+        return self.program.ops[value].kind is Kind.BIT
 
     def run(self, on_node: Callable[[], None] = lambda: None, most_nodes: float = np.inf) -> None:
         """Search until nothing above the target is open, or time is up, or about so many nodes were seen.
@@ -139,16 +105,17 @@ class SafeSearch:
         on_node
             Called now and then, with `upper` valid.
         """
-        self._push(np.inf, {})
-        self.current = -np.inf
-        while not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
-            self._plunge(*self._pop())
+        while not self.is_complete and not self._is_late() and self.nodes.count < most_nodes:
+            self.tree.plunge(self._is_late)
             on_node()
+
+    def _is_late(self) -> bool:
+        return monotonic() > self.deadline
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing that may be above the target is open."""
-        return max(self.current, self._open_bound) <= self.target()
+        return self.tree.bound <= self.target()
 
     @property
     def is_void(self) -> bool:
@@ -159,61 +126,26 @@ class SafeSearch:
     def upper(self) -> float:
         """A proven bound of the answer, in the sense of a maximization."""
         # Below the target nothing was looked for, and bounds that were tightened hold above it alone.
-        return max(self.left, self.current, self._open_bound, self.target())
-
-    @property
-    def _open_bound(self) -> float:
-        return -self.open[0][0] if self.open else -np.inf
-
-    def _pop(self) -> tuple[Fixed, float]:
-        self.current = self._open_bound
-        negative, _, fixed = heappop(self.open)
-        return fixed, -negative
-
-    def _plunge(self, fixed: Fixed, bound: float) -> None:
-        """Follow the better child of each node, and keep the others for later."""
-        node: Fixed | None = fixed
-        while node is not None:
-            if monotonic() > self.deadline:
-                self._push(self.current, node)
-                break
-            children, bound = self._branch(node)
-            for child in children[1:]:
-                self._push(min(bound, self.current), child)
-            self.current = min(bound, self.current)
-            node = children[0] if children else None
-        self.current = -np.inf
-
-    def _push(self, bound: float, fixed: Fixed) -> None:
-        heappush(self.open, (-bound, next(self.order), fixed))
+        return max(self.left, self.tree.bound, self.target())
 
     def _branch(self, fixed: Fixed) -> tuple[list[Fixed], float]:
         """Bound a node; return what it splits into, the best first, and the bound."""
         implied = self._implied(fixed)
         if implied is None:
             return [], -np.inf
-        bound, point = self._solve(implied)
+        seconds = self.deadline - monotonic()
+        bound, point = self.nodes.bound(implied, self.program.result, 0, int(self.sign), seconds)
         self.highest = max(self.highest, bound if bound <= self.target() else -np.inf)
         if bound <= self.target():
             return [], bound
-        free = [column for column in self.bits.tolist() if column not in implied and self._is_free(column)]
+        free = self.nodes.free(implied)
         if point is None:
             # The solver failed, and nothing is proven: any split will do.
-            return self._split(implied, free[0], 0.5) if free else self._leaf(implied, None, bound), bound
-        away = np.array([min(point[column], 1 - point[column]) for column in free])
-        if len(free) and away.max() > INTEGRAL:
-            chosen = free[int(np.argmax(np.minimum(away, 0.5) * self.weight[free]))]
-            return self._split(implied, chosen, point[chosen]), bound
+            return split(implied, free[0], 0.5) if free else self._leaf(implied, None, bound), bound
+        chosen = self.nodes.undecided(free, point)
+        if chosen is not None:
+            return split(implied, chosen, point[chosen]), bound
         return self._settle(implied, free, point, bound), bound
-
-    def _is_free(self, column: int) -> bool:
-        low, high = self.home[column]
-        return low < high
-
-    @staticmethod
-    def _split(fixed: Fixed, column: int, value: float) -> list[Fixed]:
-        first = bool(value > 0.5)
-        return [{**fixed, column: first}, {**fixed, column: not first}]
 
     def _implied(self, fixed: Fixed) -> Fixed | None:
         """Return the fixed bits with those that conflicts imply; `None` if one holds."""
@@ -239,23 +171,6 @@ class SafeSearch:
                     changed = True
         return fixed
 
-    def _solve(self, fixed: Fixed) -> tuple[float, Floats | None]:
-        """Return a proven bound of the objective with bits fixed, and the point that the solver proposes."""
-        if any(not self.home[column][0] <= one <= self.home[column][1] for column, one in fixed.items()):
-            return -np.inf, None
-        for column in self.set.keys() - fixed.keys():
-            self.relaxation.fix(column, *self.home[column])
-        for column, one in fixed.items():
-            if self.set.get(column) != one:
-                self.relaxation.fix(column, float(one), float(one))
-        self.set = dict(fixed)
-        self.nodes += 1
-        seconds = self.deadline - monotonic()
-        found, point = self.relaxation.extreme(self.program.result, 0, -int(self.sign), seconds)
-        if point is None and self.relaxation.is_refuted():
-            return -np.inf, None
-        return self.sign * found, point
-
     def _settle(self, fixed: Fixed, free: list[int], point: Floats, bound: float) -> list[Fixed]:
         """Look at the pattern of a point that is above the target: a better witness, or one that does not count."""
         if self.lipschitz is not None:
@@ -268,8 +183,8 @@ class SafeSearch:
             return []
         if not free:
             return self._leaf(fixed, point, bound)
-        chosen = max(free, key=lambda column: self.weight[column])
-        return self._split(fixed, chosen, float(point[chosen]))
+        chosen = max(free, key=lambda column: self.nodes.weight[column])
+        return split(fixed, chosen, float(point[chosen]))
 
     def _leaf(self, fixed: Fixed, point: Floats | None, bound: float) -> list[Fixed]:
         """Bound one pattern: by its linear program, or for a constant by the norm of its gradient, exactly."""

@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from lipc.cli.main import main
+from lipc.passes.tighten import Tighten
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples/train_digits.py"})
@@ -34,6 +36,22 @@ def test_the_pass_of_the_guide_and_its_tests() -> None:
         test()  # type: ignore[operator]
     pass_lines = [line for line in blocks[0].splitlines() if line.strip()]
     assert len(pass_lines) <= 30
+
+
+PIPELINES = re.findall(r'--passes "(.*?)"', (ROOT / "docs/passes.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("text", PIPELINES)
+def test_the_pipelines_of_the_guide_run(text: str, tmp_path: Path) -> None:
+    network = ROOT / "examples/two_neurons.lip"
+    assert main(["opt", str(network), "--passes", text, "-o", str(tmp_path / "out.lir")]) == 0
+
+
+def test_the_guide_shows_the_options_of_tighten() -> None:
+    text = (ROOT / "docs/passes.md").read_text(encoding="utf-8").partition("## Tightening")[2].partition("\n## ")[0]
+    names = [each.name for each in fields(Tighten)]
+    assert [name for name in names if f"`{name}`" not in text and f"`{name}=" not in text] == []
+    assert len(PIPELINES) >= 5
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])

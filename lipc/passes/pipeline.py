@@ -54,7 +54,8 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     ----------
     level
         0: what lowering needs, the Jacobian. 1: interval bounds and pruning. 2, the default: bounds by `method`, and
-        neurons that are equal up to a factor share a bit. 3: bounds are tightened by linear programs, too.
+        neurons that are equal up to a factor share a bit. 3: bounds are tightened by linear programs, and bits of the
+        network decided by small trees of them.
     mode
         How the Jacobian is written.
     method
@@ -68,7 +69,7 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     reduced: tuple[Pass, ...] = (*shared, how, PruneStable())
     jacobian: tuple[Pass, ...] = (Jacobian(mode), Bounds(how.method, only_new=True), PruneStable())
     if level == 3:  # the network first, for its linear programs are smaller without the Jacobian
-        reduced = (*reduced, Tighten("network"), PruneStable())
+        reduced = (*reduced, Tighten("network"), PruneStable(), Tighten("network", method="mip"), PruneStable())
         jacobian = (*jacobian, Tighten("jacobian"), PruneStable())
     return (*reduced, *jacobian, Fuse(), PruneStable())
 

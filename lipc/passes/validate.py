@@ -110,20 +110,25 @@ def _without_nan(choices: dict[int, Floats]) -> dict[int, Floats]:
 
 def _points(program: Program, count: int) -> Iterator[dict[int, Floats]]:
     """Yield choices of all inputs, each of shape ``(1, n)``."""
+    drawn = draw(program, np.random.default_rng(SEED), count)
+    for number in range(min(map(len, drawn.values()), default=0)):
+        yield {value: points[[number]] for value, points in drawn.items()}
+
+
+def draw(program: Program, random: np.random.Generator, count: int) -> dict[int, Floats]:
+    """Return choices of all inputs, each of shape ``(at most count, n)``; none if a domain is not bounded."""
     from lipc.bounds.points import sample
 
-    random = np.random.default_rng(SEED)
     drawn: dict[int, Floats] = {}
     for value, op in enumerate(program.ops):
         if not isinstance(op, Input):
             continue
         if not (np.isfinite(op.domain.lower).all() and np.isfinite(op.domain.upper).all()):
-            return
+            return {}
         bits = op.kind is Kind.BIT
         drawn[value] = _bits(op.domain, random, count) if bits else sample(op.domain, random, count)
         count = min(count, len(drawn[value]))
-    for number in range(count):
-        yield {value: points[[number]] for value, points in drawn.items()}
+    return {value: points[:count] for value, points in drawn.items()}
 
 
 def _bits(domain: Polytope, random: np.random.Generator, count: int) -> Floats:
