@@ -112,6 +112,11 @@ class Relaxation:
             self.refuted += 1
         return float(sign * max(known, proven)), proposal.point
 
+    def any_point(self, seconds: float = np.inf) -> Floats | None:
+        """Return a point of the relaxation, as the solver proposes it; `None` if it found none (see `is_refuted`)."""
+        proposal = self.engine.minimize(0, 0, seconds)
+        return None if proposal is None else proposal.point
+
     def fix(self, column: int, lower: float, upper: float) -> None:
         """Change the bounds of a column for a while: rows that hold bounds as coefficients stay as they are."""
         self.lower[column], self.upper[column] = lower, upper

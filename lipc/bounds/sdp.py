@@ -75,6 +75,12 @@ class Quadratic:
         """The number of free signs."""
         return len(self.signs)
 
+    def largest(self) -> float:
+        """Return the largest objective when no switch is free, rounded up: the norm of a gradient."""
+        size = float(np.abs(self.weights).sum())
+        error = (len(self.weights) + 8) * UNIT * (abs(self.constant) + size) + self.slack
+        return float(np.nextafter(self.constant + size + error, np.inf))
+
     def select(self, multipliers: Floats, inputs: int) -> Floats:
         """Return the multipliers of the free entries, from those of all inputs and switches."""
         return np.concatenate([multipliers[self.signs], multipliers[inputs + self.switches]])
@@ -88,7 +94,7 @@ class Quadratic:
 
 
 def restrict(
-    unrolled: Unrolled, objective: Floats, slack: float, signs: NDArray[np.int8], states: NDArray[np.int8]
+    unrolled: Unrolled, objective: Floats, slack: float, direction: Floats, states: NDArray[np.int8]
 ) -> Quadratic:
     """Return what is left when signs and neurons are decided.
 
@@ -98,19 +104,20 @@ def restrict(
         Shape ``(n + s,)``: weights of the direction and of the switches.
     slack
         Of this objective.
-    signs
-        Shape ``(n,)``: -1, 1, or 0 where free.
+    direction
+        Shape ``(n,)``: v where it is decided, NaN where it may be anything from -1 to 1.
     states
         Shape ``(bits,)``: 0, 1, or `FREE`.
     """
     inputs = unrolled.inputs
     state = states[unrolled.bits]
-    free_signs = np.flatnonzero(signs == 0)
+    free_signs = np.flatnonzero(np.isnan(direction))
+    direction = np.where(np.isnan(direction), 0.0, direction)
     free = np.flatnonzero((state == FREE) & _reachable(unrolled, objective, state))
     width = len(free_signs) + len(free)
     received = np.zeros((unrolled.switches, width + 1))
     received[:, : len(free_signs)] = unrolled.direct[:, free_signs]
-    received[:, width] = unrolled.direct @ signs
+    received[:, width] = unrolled.direct @ direction
     passed = np.zeros_like(received)
     passed[free, len(free_signs) + np.arange(len(free))] = 1.0
     for depth, level in enumerate(unrolled.levels):
@@ -120,7 +127,7 @@ def restrict(
         passed[on] = received[on]
     total = objective[inputs:] @ passed
     total[: len(free_signs)] += objective[free_signs]
-    total[width] += objective[:inputs] @ signs
+    total[width] += objective[:inputs] @ direction
     links = np.eye(width)
     links[:, len(free_signs) :] -= received[free, :width].T
     shifts = np.concatenate([np.zeros(len(free_signs)), received[free, width]])
