@@ -124,12 +124,36 @@ class Relaxation:
 
     def is_refuted(self) -> bool:
         """Return whether nothing is left: proven, after the solver found no point in the last program."""
+        return self.refutation() is not None
+
+    def refutation(self) -> Floats | None:
+        """Return multipliers that prove that nothing is left, after the solver found no point in the last program."""
         ray = self.engine.ray()
         if ray is None or not np.isfinite(ray).all():
-            return False
+            return None
         largest = float(np.abs(ray).max(initial=0.0))
         # Any multipliers prove that y A x, which is at least y times the sides, is at most its largest value.
-        return any(self._least(sign * ray / largest) > 0 for sign in (1.0, -1.0)) if largest > 0 else False
+        scaled = [sign * ray / largest for sign in (1.0, -1.0)] if largest > 0 else []
+        return next((each for each in scaled if self._least(each) > 0), None)
+
+    def needed(self, multipliers: Floats, columns: NDArray[np.int64], home: Interval) -> NDArray[np.int64]:
+        """Return which fixed columns a refutation needs; the others may have their own bounds again.
+
+        Parameters
+        ----------
+        columns, home
+            The columns that are fixed, and the bounds that they had.
+        """
+        reduced = -(self._transposed[columns] @ multipliers)
+        now = np.minimum(reduced * self.lower[columns], reduced * self.upper[columns])
+        loss = np.maximum(now - np.minimum(reduced * home.lower, reduced * home.upper), 0.0)
+        order = np.argsort(loss, kind="stable")
+        spare = order[np.cumsum(loss[order]) < 0.99 * self._least(multipliers)]
+        kept = self.lower[columns].copy(), self.upper[columns].copy()
+        self.lower[columns[spare]], self.upper[columns[spare]] = home.lower[spare], home.upper[spare]
+        proven = self._least(multipliers) > 0
+        self.lower[columns], self.upper[columns] = kept
+        return np.setdiff1d(columns, columns[spare]) if proven else columns
 
     def proven(self, column: int, sign: int, multipliers: Floats) -> float:
         """Return a number at or below ``sign * x[column]`` everywhere in the relaxation, for any multipliers.

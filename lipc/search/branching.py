@@ -24,6 +24,8 @@ from lipc.errors import QueryError
 from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback
 from lipc.search.possible import Possible
 
+import os
+MODE = int(os.environ.get('MODE', '0'))
 TINY = 1e-12
 """A violation as small as this is none."""
 
@@ -47,8 +49,9 @@ class Decision:
 class Gains:
     """By how much deciding a bit has lowered the bound so far, per violation (pseudo-costs)."""
 
-    def __init__(self, bits: int) -> None:
-        self.sums, self.counts = np.zeros((2, bits)), np.zeros((2, bits))
+    def __init__(self, bits: int, inputs: int) -> None:
+        self.bits = bits
+        self.sums, self.counts = np.zeros((2, bits + inputs)), np.zeros((2, bits + inputs))
 
     def record(self, decision: Decision, bound: float) -> None:
         """Take what came of a decision; a bound of minus infinity counts as all that was left."""
@@ -58,10 +61,12 @@ class Gains:
 
     def expected(self, state: int, bits: NDArray[np.int64], violation: Floats) -> Floats:
         """Return the gains expected of giving bits a state; of a bit never decided, the average of all."""
-        total, number = self.sums[state].sum(), self.counts[state].sum()
-        average = total / number if number else 1.0
-        rate = (self.sums[state] + average) / (self.counts[state] + 1)
-        return np.asarray(rate[bits] * violation)
+        rates = np.empty(len(self.sums[0]))
+        for part in (slice(0, self.bits), slice(self.bits, None)):
+            total, number = self.sums[state, part].sum(), self.counts[state, part].sum()
+            average = total / number if number else 1.0
+            rates[part] = (self.sums[state, part] + average) / (self.counts[state, part] + 1)
+        return np.asarray(rates[bits] * violation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +129,7 @@ class BranchAndBound:
         self.regions = Regions(program, deadline=deadline)
         self.open: list[tuple[float, int, Node]] = []
         self.order = count()
-        self.gains = Gains(len(self.unrolled.places))
+        self.gains = Gains(len(self.unrolled.places), self.unrolled.inputs)
         self.nodes = 0
         self.current = -np.inf
         self.highest = -np.inf  # the largest bound of a node that was dropped
@@ -193,8 +198,9 @@ class BranchAndBound:
         """Bound a node, and push what it splits into; remember what its decision brought."""
         self.nodes += 1
         bound = -np.inf
-        if node.checked or self._is_possible(node.states):
-            bound = self._bound(node)
+        states = self.possible.conflicts.imply(node.states)
+        if states is not None and (node.checked or self._is_possible(states)):
+            bound = self._bound(replace(node, states=states))
         if node.decision is not None:
             self.gains.record(node.decision, max(bound, self.target()))
 
@@ -268,8 +274,11 @@ class BranchAndBound:
                 changed |= self._set(sdp.quadratic, direction, states, entry, not high)
         if not changed:
             return node
-        if (states != node.states).any() and not self._is_possible(states):
-            return None
+        if (states != node.states).any():
+            implied = self.possible.conflicts.imply(states)
+            if implied is None or not self._is_possible(implied):
+                return None
+            states = implied
         return replace(node, direction=direction, states=states)
 
     def _set(
@@ -288,22 +297,22 @@ class BranchAndBound:
     def _split(self, node: Node, sdp: Sdp, point: Point) -> None:
         probes, free_signs = sdp.probe(point), sdp.quadratic.free_signs
         room = point.bound - self.target()
-        low, high = np.minimum(probes.low, room), np.minimum(probes.high, room)
-        if free_signs:
-            entry = int(np.argmax((low * high)[:free_signs]))
-        else:
-            bits = self.unrolled.bits[sdp.quadratic.switches]
-            gains = [np.minimum(self.gains.expected(state, bits, probes.violation), room) for state in (0, 1)]
-            entry = int(np.argmax(gains[0] * gains[1]))
+        bits = self.unrolled.bits[sdp.quadratic.switches]
+        keys = np.concatenate([len(self.unrolled.places) + sdp.quadratic.signs, bits])
+        gains = [np.minimum(self.gains.expected(state, keys, probes.violation), room) for state in (0, 1)]
+        score = gains[0] * gains[1]
+        if free_signs and MODE == 0:
+            low, high = np.minimum(probes.low, room), np.minimum(probes.high, room)
+            score = (low * high)[:free_signs]
+        if free_signs and MODE == 1:
+            score = score[:free_signs]
+        entry = int(np.argmax(score))
         for side in (True, False):
             direction, states = node.direction.copy(), node.states.copy()
             self._set(sdp.quadratic, direction, states, entry, side)
-            decision = None
-            if entry >= free_signs:
-                bit = int(self.unrolled.bits[sdp.quadratic.switches[entry - free_signs]])
-                decision = Decision(bit, int(side), point.bound, float(probes.violation[entry]))
-            child = replace(node, direction=direction, states=states, checked=decision is None, decision=decision)
-            self._push(child)
+            decision = Decision(int(keys[entry]), int(side), point.bound, float(probes.violation[entry]))
+            checked = entry < free_signs
+            self._push(replace(node, direction=direction, states=states, checked=checked, decision=decision))
 
     def _leaf(self, node: Node, quadratic: Quadratic) -> float:
         """Look at a pattern, or at what is left of one: its gradient is known."""

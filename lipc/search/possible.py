@@ -13,7 +13,7 @@ from lipc.bounds.points import sample
 from lipc.bounds.relaxation import Relaxation
 from lipc.bounds.sdp import FREE
 from lipc.bounds.unrolled import Place
-from lipc.ir import Conditional, Floats, Program, evaluate
+from lipc.ir import Conditional, Floats, Interval, Program, evaluate
 
 SAMPLES = 2000
 """Points of the domain whose patterns show at once that states are possible."""
@@ -50,6 +50,7 @@ class Possible:
         self.set = np.full(len(places), FREE, np.int8)
         self.points = sample(domain, np.random.default_rng(SEED), SAMPLES)
         self.patterns = self.states_at(self.points)
+        self.conflicts = Conflicts(len(places))
         self.programs = self.refuted = 0
 
     def decided(self) -> NDArray[np.int8]:
@@ -92,7 +93,55 @@ class Possible:
         first = self.relaxation.first[self.input]
         point = self.relaxation.any_point(self.deadline - monotonic())
         if point is None:
-            refuted = self.relaxation.is_refuted()
-            self.refuted += refuted
-            return not refuted, None
+            multipliers = self.relaxation.refutation()
+            if multipliers is not None:
+                self.refuted += 1
+                self._learn(multipliers)
+            return multipliers is None, None
         return True, point[first : self.relaxation.first[self.input + 1]]
+
+    def _learn(self, multipliers: Floats) -> None:
+        """Keep the states that a refutation needs: they are impossible whatever the others are."""
+        fixed = np.flatnonzero(self.set != FREE)
+        columns = np.array([self.columns[at] for at in fixed.tolist()], np.int64)
+        low, high = (np.array([self.home[at][side] for at in fixed.tolist()]) for side in (0, 1))
+        needed = self.relaxation.needed(multipliers, columns, Interval(low, high))
+        chosen = fixed[np.isin(columns, needed)]
+        if len(chosen):
+            self.conflicts.add(chosen, self.set[chosen])
+
+
+class Conflicts:
+    """States of neurons that are impossible together."""
+
+    def __init__(self, bits: int) -> None:
+        self.bits = bits
+        self.count = 0
+        self.wanted = np.zeros((2, 64, bits), np.float32)
+        self.sizes = np.zeros(64, np.float32)
+
+    def add(self, bits: NDArray[np.int64], states: NDArray[np.int8]) -> None:
+        """Keep some bits and their states."""
+        if self.count == len(self.sizes):
+            self.wanted = np.concatenate([self.wanted, np.zeros_like(self.wanted)], axis=1)
+            self.sizes = np.concatenate([self.sizes, np.zeros_like(self.sizes)])
+        self.wanted[states, self.count, bits] = 1.0
+        self.sizes[self.count] = len(bits)
+        self.count += 1
+
+    def imply(self, states: NDArray[np.int8]) -> NDArray[np.int8] | None:
+        """Return states with those that the others imply; `None` if they are impossible together."""
+        states = states.copy()
+        wanted, sizes = self.wanted[:, : self.count], self.sizes[: self.count]
+        while True:
+            missing = sizes - wanted[0] @ (states == 0).astype(np.float32) - wanted[1] @ (states == 1).astype(np.float32)
+            if (missing == 0).any():
+                return None
+            near = np.flatnonzero(missing == 1)
+            free = states == FREE
+            implied = (wanted[:, near] * free).any(axis=1)  # the bits of the one that is missing, if it is free
+            if not implied.any():
+                return states
+            states[implied[0]] = 1
+            # Where a bit may be neither, the next round finds the conflict.
+            states[implied[1] & ~implied[0]] = 0
