@@ -36,6 +36,9 @@ LAST_BARRIER = 1e-4
 STEPS = 60
 """Newton steps at most."""
 
+LONGEST = 3
+"""A step changes no multiplier by more than this part of it."""
+
 SHORTEST = 1e-6
 """A step shortened to this part of Newton's leads nowhere."""
 
@@ -155,15 +158,15 @@ class Point:
         Q, and the Cholesky factor of a matrix a little below it.
     y
         Shape ``(n,)``: where the quadratic is largest.
-    bound
-        A proven upper bound of the objective.
+    value
+        F, as computed; see `Sdp.certify`.
     """
 
     multipliers: Floats
     matrix: Floats
     factor: Floats
     y: Floats
-    bound: float
+    value: float
 
 
 class Sdp:
@@ -180,19 +183,24 @@ class Sdp:
             return None
         product = self.quadratic.links * multipliers
         matrix = 0.5 * (product + product.T)
-        trace = float(np.trace(matrix))
+        trace = float(matrix.flat[:: self.size + 1].sum())
         # A Cholesky factorization that runs to its end proves that the least eigenvalue is above minus
         # (n + 1) u trace / (1 - ...) (Rump, "Verification of positive definiteness", 2006). Rounding in Q itself is at
         # most 6 u trace: of two mirrored entries of the product one is 0. Twice all that is taken away.
         shift = (self.size + 16) * UNIT * trace
         below = matrix.copy()
         below.flat[:: self.size + 1] -= shift
-        factor, failed = lapack.dpotrf(below, lower=1, clean=0, overwrite_a=1)
+        factor, failed = lapack.dpotrf(below, lower=1, clean=1, overwrite_a=1)
         if failed:
             return None
-        y, _ = lapack.dpotrs(factor, 0.5 * self._linear(multipliers), lower=1)
-        bound = float(self.bounds(multipliers, matrix, y[:, None])[0])
-        return Point(multipliers, matrix, factor, y, bound)
+        linear = self._linear(multipliers)
+        y, _ = lapack.dpotrs(factor, 0.5 * linear, lower=1)
+        value = self.quadratic.constant + multipliers[: self.quadratic.free_signs].sum() + 0.5 * (linear @ y)
+        return Point(multipliers, matrix, factor, y, float(value))
+
+    def certify(self, point: Point) -> float:
+        """Return a proven upper bound of the objective, F up to rounding."""
+        return float(self.bounds(point.multipliers, point.matrix, point.y[:, None])[0])
 
     def _linear(self, multipliers: Floats) -> Floats:
         return self.quadratic.weights + multipliers * self.quadratic.shifts
@@ -239,7 +247,7 @@ class Sdp:
         inverse, linked, double = self.products(point)
         free_signs, y = self.quadratic.free_signs, point.y
         rest = self.quadratic.shifts - self.quadratic.links.T @ y
-        gradient = y * rest - barrier * np.diag(linked)
+        gradient = y * rest - barrier * linked.flat[:: self.size + 1]
         gradient[:free_signs] += 1.0
         mixed = rest[:, None] * linked * y
         hessian = 0.5 * (rest[:, None] * inverse * rest - mixed - mixed.T + y[:, None] * double * y)
@@ -249,12 +257,13 @@ class Sdp:
     def products(self, point: Point) -> tuple[Floats, Floats, Floats]:
         """Return P, P D and D'P D for the inverse P of Q and the links D."""
         half, _ = lapack.dpotri(point.factor, lower=1)
-        inverse = np.tril(half) + np.tril(half, -1).T
+        inverse = half + half.T  # both halves; the diagonal twice
+        inverse.flat[:: self.size + 1] *= 0.5
         linked = inverse @ self.quadratic.links
         return inverse, linked, self.quadratic.links.T @ linked
 
     def minimize(self, start: Point, target: float, *, steps: int = STEPS, last: float = LAST_BARRIER) -> Point:
-        """Return the best point found from a start, at once when its bound is no more than the target.
+        """Return the best point found from a start, at once when F is no more than the target.
 
         Parameters
         ----------
@@ -266,18 +275,18 @@ class Sdp:
         best = point = start
         barrier = BARRIER
         for _ in range(steps):
-            if best.bound <= target:
+            if best.value <= target:
                 break
-            weight = barrier * max(abs(point.bound - self.quadratic.constant), UNDERFLOW) / self.size
+            weight = barrier * max(abs(point.value - self.quadratic.constant), UNDERFLOW) / self.size
             moved, decrement = self._step(point, weight)
             if moved is None:
                 break
             point = moved
-            best = point if point.bound < best.bound else best
-            # On the central path the best bound is less by the weight times the number of multipliers at most.
+            best = point if point.value < best.value else best
+            # On the central path the best F is less by the weight times the number of multipliers at most.
             reach = weight * self.size
             if decrement < 0.3 * reach:
-                if point.bound - reach - decrement > target and barrier <= BARRIER and last > LAST_BARRIER:
+                if point.value - reach - decrement > target and barrier <= BARRIER and last > LAST_BARRIER:
                     break
                 if barrier <= last:
                     break
@@ -289,18 +298,19 @@ class Sdp:
         gradient, hessian = self.derivatives(point, weight)
         scale = point.multipliers
         scaled = hessian * scale * scale[:, None]
-        scaled.flat[:: self.size + 1] += 1e-14 * np.trace(scaled) / self.size
+        diagonal = scaled.flat[:: self.size + 1]
+        scaled.flat[:: self.size + 1] = diagonal + 1e-14 * diagonal.mean()
         factor, failed = lapack.dpotrf(scaled, lower=1)
         if failed:
             return None, 0.0
         relative, _ = lapack.dpotrs(factor, -gradient * scale, lower=1)
         decrement = float(-(gradient * scale) @ relative)
-        merit = point.bound - 2 * weight * np.log(np.diag(point.factor)).sum()
-        length = 1.0
+        merit = point.value - 2 * weight * np.log(point.factor.flat[:: self.size + 1]).sum()
+        length = min(1.0, LONGEST / max(float(np.abs(relative).max()), UNDERFLOW))
         while length > SHORTEST:
             moved = self.at(scale * (1 + length * relative))
             if moved is not None:
-                new = moved.bound - 2 * weight * np.log(np.diag(moved.factor)).sum()
+                new = moved.value - 2 * weight * np.log(moved.factor.flat[:: self.size + 1]).sum()
                 if new <= merit - 0.1 * length * decrement + 1e-12 * abs(merit):
                     return moved, decrement
             length *= 0.5

@@ -213,9 +213,9 @@ class BranchAndBound:
                 return self._leaf(node, quadratic)
             sdp = Sdp(quadratic)
             start = self._start(sdp, node)
-            point = sdp.minimize(start, self.target(), steps=STEPS)
+            point = sdp.minimize(start, self.target() - 1e-9 * abs(self.target()), steps=STEPS)
             spread = quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
-            node = replace(node, multipliers=spread, bound=min(node.bound, point.bound))
+            node = replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point)))
             self.current = node.bound
             bound = node.bound
             if bound <= self.target():
@@ -260,10 +260,10 @@ class BranchAndBound:
         """Decide what has only one side above the target; return `node` itself if nothing, `None` if neither side is."""
         target, probes = self.target(), sdp.probe(point)
         direction, states = node.direction.copy(), node.states.copy()
-        worth = np.maximum(probes.high, probes.low) >= (point.bound - target) * (1 + 1e-6)
+        worth = np.maximum(probes.high, probes.low) >= (node.bound - target) * (1 + 1e-6)
         changed = False
         for entry in np.flatnonzero(worth).tolist():
-            sides = [high for high in (True, False) if (probes.high if high else probes.low)[entry] > point.bound - target]
+            sides = [high for high in (True, False) if (probes.high if high else probes.low)[entry] > node.bound - target]
             dropped = [(sdp.without(point, probes, entry, high=high), high) for high in sides]
             dropped = [(bound, high) for bound, high in dropped if bound <= target]
             for bound, high in dropped:
@@ -296,7 +296,7 @@ class BranchAndBound:
 
     def _split(self, node: Node, sdp: Sdp, point: Point) -> None:
         probes, free_signs = sdp.probe(point), sdp.quadratic.free_signs
-        room = point.bound - self.target()
+        room = node.bound - self.target()
         bits = self.unrolled.bits[sdp.quadratic.switches]
         keys = np.concatenate([len(self.unrolled.places) + sdp.quadratic.signs, bits])
         gains = [np.minimum(self.gains.expected(state, keys, probes.violation), room) for state in (0, 1)]
@@ -310,7 +310,7 @@ class BranchAndBound:
         for side in (True, False):
             direction, states = node.direction.copy(), node.states.copy()
             self._set(sdp.quadratic, direction, states, entry, side)
-            decision = Decision(int(keys[entry]), int(side), point.bound, float(probes.violation[entry]))
+            decision = Decision(int(keys[entry]), int(side), node.bound, float(probes.violation[entry]))
             checked = entry < free_signs
             self._push(replace(node, direction=direction, states=states, checked=checked, decision=decision))
 
