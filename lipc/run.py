@@ -286,18 +286,16 @@ class Run:
             bar = self.pair.lower * (1 + self.options.gap)
             if (self.best is not None or self.pair.known > 0) and claimed <= bar:
                 continue
-            cut = self._examine_pattern(choices)
-            if cut is not None:
-                cuts.append(cut)
+            cuts += self._examine_pattern(choices)
         return cuts
 
-    def _examine_pattern(self, choices: dict[int, Floats]) -> NoGood | None:
-        """Look for an interior point of one pattern; return the cut that excludes it from the next round."""
+    def _examine_pattern(self, choices: dict[int, Floats]) -> list[NoGood]:
+        """Look for an interior point of one pattern; return cuts that exclude it from the next round."""
         bits = self.correspondence.bits(choices)
         region = self.regions.widest(bits, prove=True)
-        if region.conflict is not None:
-            self.conflicts.append(region.conflict)
-            return self.correspondence.conflict_cut(region.conflict)
+        if region.conflicts:
+            self.conflicts += region.conflicts
+            return [cut for cut in map(self.correspondence.conflict_cut, region.conflicts) if cut is not None]
         if region.point is not None:
             self.witnesses.offer(region.point)
         # Whether or not a point of this very pattern was certified: what is excluded stays in the upper bound.
@@ -305,7 +303,7 @@ class Run:
         if self.witnesses.output_norm is Norm.L1:  # loose for many outputs; the solver's covers the pattern too
             bound = min(bound, self.pair.claimed)
         self.pair.excluded = max(self.pair.excluded, bound)
-        return self.correspondence.pattern_cut(choices)
+        return [self.correspondence.pattern_cut(choices)]
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.bound is not None:
