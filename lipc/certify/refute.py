@@ -138,7 +138,7 @@ class Refuter:
         """
         if any(weight < 0 for weight in members.values()):
             return None
-        total = self._sum(members)
+        total = self._sum({place: weight for place, weight in members.items() if weight})
         multipliers = [(of_rows or {}).get(row, Fraction(0)) for row in range(self.domain.rows.shape[0])]
         largest = exact_support(self.domain, total.gradient, multipliers)
         if largest is None:
@@ -174,11 +174,11 @@ class Refuter:
         """Return the bits without which the affine function is no upper bound of the sum.
 
         A neuron may be a summand, with weight w, and be read by others, with coefficient c. What both make of it,
-        ``w s z + c a z``, is ``c a' z`` for an a' in [0, 1] if w <= -c, and then no bit is needed. For w = -c that a' is
-        1 minus the bit, so that where the sum vanishes the bit would not follow from it.
+        ``w s z + c a z``, is ``c a' z`` for an a' in [0, 1] if w <= -c, and then no bit is needed. For w = -c that a'
+        is 1 minus the bit, so that where the sum vanishes the bit would not follow from it.
         """
         needed = {value: np.zeros(self.program.ops[value].size, bool) for value in self.relevant}
-        ancestors = self._ancestors({operand for operand in self._operands(total.members)})
+        ancestors = self._ancestors({self.program.ops[value].operands[0] for value, _ in total.members})
         for value, mask in needed.items():
             if value in ancestors and self.readers[value] is None:
                 mask |= self.relevant[value]
@@ -225,9 +225,6 @@ class Refuter:
                 for read in op.operands:
                     masks[read] |= mask
         return {each: masks[each] for each in self.relevant if each < operand}
-
-    def _operands(self, members: Mapping[Place, Fraction]) -> set[int]:
-        return {self.program.ops[value].operands[0] for value, _ in members}
 
     def _ancestors(self, values: set[int]) -> set[int]:
         """Return values and all that they are computed from."""

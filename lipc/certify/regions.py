@@ -27,8 +27,8 @@ from lipc.ir.exact import Dyadic, ExactInterpreter
 NEGLIGIBLE = 1e-11
 """A derivative this much smaller than the sum of the absolute products behind it is taken for 0 in a proposal."""
 
-FURTHER = 8
-"""Proofs of one kind that are looked for of one pattern, at most."""
+FURTHER, LARGE = 8, 4096
+"""Proofs of one kind that are looked for of one pattern; above so many entries of its half-spaces, only one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +273,7 @@ class Regions:
         """Return proofs that rest on one neuron of a layer and on layers before."""
         heights = sides.rows @ self._point(before) + sides.offsets
         found = []
-        for neuron in np.flatnonzero((order == value) & (heights <= 0))[:FURTHER].tolist():
+        for neuron in np.flatnonzero((order == value) & (heights <= 0))[: _further(sides)].tolist():
             part = sides.only(np.append(np.flatnonzero(order < value), neuron))
             solution = self._program(part.rows, part.offsets, None)
             if solution is not None and solution.value <= 0:
@@ -283,7 +283,7 @@ class Regions:
     def _several(self, refuter: Refuter, sides: Halfspaces, solution: LinearSolution) -> list[Conflict | None]:
         """Return proofs from half-spaces without interior: one, then one without its heaviest member, and so on."""
         found = []
-        for _ in range(FURTHER):
+        for _ in range(_further(sides)):
             found.append(self._refuted(refuter, sides, solution))
             if found[-1] is None:
                 break
@@ -325,6 +325,10 @@ class Halfspaces(NamedTuple):
         """Return some of them."""
         places = [self.places[k] for k in chosen.tolist()]
         return Halfspaces(self.rows[chosen], self.offsets[chosen], self.scale[chosen], places)
+
+
+def _further(sides: Halfspaces) -> int:
+    return FURTHER if sides.rows.size <= LARGE else 1
 
 
 def _ordered(found: list[Conflict | None]) -> tuple[Conflict, ...]:
