@@ -84,9 +84,14 @@ class Pair:
         """The gap of the pair as it is stated."""
         return relative_gap(self.lower, self.bound, self.magnitude)
 
+    @property
+    def claimed_gap(self) -> float:
+        """The gap with the solver's bound as it claims it."""
+        return relative_gap(self.lower, self.claimed_bound, self.magnitude)
+
     def is_closed(self, gap: float) -> bool:
         """Return whether the pair is as close as was asked, but for the tolerances of the solver."""
-        return relative_gap(self.lower, self.claimed_bound, self.magnitude) <= gap
+        return self.claimed_gap <= gap
 
     def take_claim(self, bound: float) -> None:
         """Take a bound of the solver, of the program without the patterns that were cut off."""

@@ -34,6 +34,9 @@ FINEST = 1e-9
 EASY_NODES = 50
 """A proof that takes more nodes than this begins again with tighter bounds."""
 
+NEARLY_CLOSED = 1e-3
+"""A gap that the solver's tolerances may leave where they are magnified by the bounds of the program."""
+
 PROOF_SECONDS = 1.0
 """Time beyond the limit for certifying what the solver left."""
 
@@ -135,7 +138,7 @@ class Run:
             self._start()
             self._tighten()
             ending = self._solve()
-            return self._prove(ending) if self.options.safe_upper else ending
+            return self._prove(ending) if self.options.safe_upper else self._settle(ending)
         except SecondInterruptError:
             raise
         except KeyboardInterrupt:
@@ -177,6 +180,23 @@ class Run:
         finally:
             self.seconds["solve"] = monotonic() - begun
         return ending
+
+    def _settle(self, ending: Ending) -> Ending:
+        """Prove what a solver's tolerances keep it from: its optimum violates rows a little, and is a little too large.
+
+        Next to values that cancel in the objective that may be more than the gap, and there is nothing to exclude.
+        """
+        if ending is not Ending.UNPROVEN or self.best is None or not self.pair.claimed_gap <= NEARLY_CLOSED:
+            return ending
+        begun = monotonic()
+        deadline = self.started + self.options.time_limit
+        search = SafeSearch(self.compiled, self._target, self.witnesses.offer, self.conflicts, deadline)
+        try:
+            search.run(lambda: self._on_node(search), EASY_NODES)
+        finally:
+            self._take_proof(search)
+            self.seconds["solve"] += monotonic() - begun
+        return self._closed_ending() if self.is_closed() else ending
 
     def _prove(self, ending: Ending) -> Ending:
         """Prove the upper side without the solver; return what the run has come to."""

@@ -229,6 +229,11 @@ def test_random_questions(first: int) -> None:
     assert trusted >= 8
 
 
+def test_a_maximum_that_the_solver_s_tolerances_keep_open() -> None:
+    """Terms 300 times the answer cancel: SCIP calls a value optimal that is 2.7e-5 too large."""
+    assert ask_and_compare(1457)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 1500, 20))
 def test_many_random_questions(first: int) -> None:
