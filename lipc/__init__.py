@@ -9,11 +9,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
-    from lipc.driver import Options, solve
+    from lipc.driver import solve
     from lipc.errors import LipcError
     from lipc.formats.output import write_model
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
+    from lipc.options import Options
     from lipc.query import Functional, Query, ball, box
     from lipc.radius import certify_radius
     from lipc.result import Result
@@ -25,7 +26,7 @@ _HOMES = {
     "LipcError": "lipc.errors",
     "Network": "lipc.frontends",
     "Norm": "lipc.ir",
-    "Options": "lipc.driver",
+    "Options": "lipc.options",
     "Query": "lipc.query",
     "Result": "lipc.result",
     "ball": "lipc.query",

@@ -12,6 +12,7 @@ from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compil
 from lipc.errors import QueryError
 from lipc.frontends import Network
 from lipc.models import Model, read_model
+from lipc.options import Options, Report
 from lipc.passes.base import Pass
 from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
@@ -19,7 +20,7 @@ from lipc.passes.pipeline import Level
 from lipc.query import Query
 from lipc.record import Asked, model_record, question_record
 from lipc.result import Result
-from lipc.run import Options, Report, Run
+from lipc.run import Run
 from lipc.solvers.base import Solver
 from lipc.union import Union
 

@@ -26,11 +26,12 @@ from lipc.frontends import Network
 from lipc.ir import Floats, Norm, Polytope
 from lipc.ir.exact import ExactInterpreter, round_down, round_up
 from lipc.models import Model, read_model
+from lipc.options import Options
 from lipc.outputs import Functional, check_output
 from lipc.passes.jacobian import Mode
 from lipc.query import Query, ball, box
 from lipc.radius_result import ClassRadius, RadiusReport, RadiusResult
-from lipc.run import Options, Run
+from lipc.run import Run
 from lipc.search.ascent import ascend
 from lipc.search.attack import Adversarial, attack, distance
 from lipc.solvers.base import Ending, Solver
@@ -299,8 +300,8 @@ class _Search:
         self.solves += 1
         self._take_slope(each, run.best)
         before = each.radius
-        self._take_bound(each, radius, run.bound)
-        self.by_solver |= each.radius > before and run.upper_kind == "solver"
+        self._take_bound(each, radius, run.pair.bound)
+        self.by_solver |= each.radius > before and run.pair.upper_kind == "solver"
         if run.ending is Ending.INTERRUPTED:
             raise KeyboardInterrupt
 

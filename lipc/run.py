@@ -8,39 +8,34 @@ goes on; one of which neither can be proven stays in the upper bound.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
 
-from lipc.certify import Certifier, Conflict, Regions, Witness
+from lipc.certify import Conflict, Regions, Witness
 from lipc.compiler import Compiled
 from lipc.correspondence import Correspondence
-from lipc.errors import QueryError, SolverFailedError
-from lipc.ir import Conditional, Floats, Norm, Sense, evaluate, pullback
+from lipc.errors import SolverFailedError
+from lipc.ir import Floats, Norm
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
+from lipc.options import Options, Report
+from lipc.pair import NEARLY_ZERO, Pair
 from lipc.passes.jacobian import FEW_INPUTS
 from lipc.passes.prune_stable import PruneStable
 from lipc.passes.tighten import Tighten
 from lipc.result import Result, Size
 from lipc.safe import SafeSearch
-from lipc.search.ascent import LARGEST_LP, ascend
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
-
-SOLVER_TOLERANCE = 1e-6
-"""A solver's bound this far, relatively, below a certified value is refuted; nearer, it is within its tolerances."""
-
-NEARLY_ZERO = 1e-6
-"""An answer this small next to the sum of the absolute terms of the objective is as good as 0: rounding is its size."""
-
-NUDGES = (8, 16, 24, 32)
-"""A point on a kink is moved by these powers of 1/2 of the way towards a random one."""
+from lipc.witnesses import Witnesses
 
 FINEST = 1e-9
 """The smallest relative gap that is worth a proof of the upper side."""
 
 EASY_NODES = 50
 """A proof that takes more nodes than this begins again with tighter bounds."""
+
+NEARLY_CLOSED = 1e-3
+"""A gap that the solver's tolerances may leave where they are magnified by the bounds of the program."""
 
 PROOF_SECONDS = 1.0
 """Time beyond the limit for certifying what the solver left."""
@@ -56,56 +51,6 @@ MANY_NEURONS = 30
 
 BELOW_ATTAINED = 1e-7
 """Bounds are tightened for values down to this part below what is attained: passes round coefficients."""
-
-SAMPLES = 256
-"""Points of the domain among which a large value is looked for."""
-
-CLIMBS = 20
-"""Linear pieces that a climb to a large value may cross."""
-
-BEYOND = 1e-6
-"""How far a climb goes beyond the end of a piece, as a part of the way to it."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where a run is: the stage, seconds since its start, the pair so far, and nodes."""
-
-    stage: str
-    elapsed: float
-    lower: float
-    upper: float
-    nodes: int
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to solve.
-
-    Parameters
-    ----------
-    time_limit
-        Seconds for the whole run; compiling is not cut short.
-    gap
-        The relative gap to close.
-    threads
-        Of the solver.
-    seed
-        Of the solver, and of the moves away from kinks.
-    safe_upper
-        Prove the upper side by a branch and bound of our own when the solver has ended, so that it rests on nobody's
-        word. With a time limit the solver gets half of it.
-    """
-
-    time_limit: float = float("inf")
-    gap: float = 1e-6
-    threads: int = 1
-    seed: int = 0
-    safe_upper: bool = False
-
-    def __post_init__(self) -> None:
-        if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):
-            raise QueryError("time limit, gap and seed may not be negative, and there is at least one thread")
 
 
 class Run:
@@ -132,77 +77,40 @@ class Run:
         known: float = -np.inf,
     ) -> None:
         self.compiled, self.solver, self.options = compiled, solver, options
-        self.on_report, self.started, self.known = on_report, started, known
-        self.certifier = Certifier(compiled.asked)
-        self.objective = self.certifier.objective
-        self.sign = 1.0 if self.objective.sense is Sense.MAXIMIZE else -1.0
+        self.on_report, self.started = on_report, started
         self.correspondence = Correspondence(compiled)
         # Proofs may take a little longer than the run: what the solver found last is worth it.
         deadline = started + options.time_limit + PROOF_SECONDS
         self.regions = Regions(compiled.asked, self.correspondence.relevant, deadline=deadline)
+        self.witnesses = Witnesses(compiled, self.regions, options.gap, options.seed, self._on_best)
+        self.sign = self.witnesses.sign
+        self.is_lipschitz = self.witnesses.objective.lipschitz is not None
         self.mip = compiled.mip
-        self.best: Witness | None = None
-        self.rigorous = self.sign * compiled.bound
-        self.claimed = np.inf  # by the solver
-        self.believes = True  # what the solver claims
+        self.pair = Pair(
+            attained=0.0 if self.is_lipschitz else -np.inf,  # norms are never below 0
+            known=known,
+            rigorous=self.sign * compiled.bound,
+            magnitude=compiled.mip.magnitude,
+            slack=solver.slack(compiled.mip),
+            tolerance=solver.pruning_tolerance,
+        )
         self.conflicts: list[Conflict] = []
-        self.proof_nodes = 0
-        self.magnitude = compiled.mip.magnitude
-        self.slack = solver.slack(compiled.mip)
+        self.nodes = self.proof_nodes = 0
         self.note = ""
-        self.random = np.random.default_rng(options.seed)
-        self.excluded = -np.inf  # the largest value of a pattern that was cut off without a proof against it
-        self.nodes = 0
         self.seconds = {**compiled.seconds, "solve": 0.0}
         self.ending = Ending.UNPROVEN
 
     @property
-    def norm(self) -> Norm:
-        """The norm of a Lipschitz question."""
-        return self.objective.lipschitz.norm if self.objective.lipschitz else Norm.LINF
+    def best(self) -> Witness | None:
+        """The best witness."""
+        return self.witnesses.best
 
-    @property
-    def output_norm(self) -> Norm:
-        """The norm of the outputs of a Lipschitz question."""
-        return self.objective.lipschitz.output_norm if self.objective.lipschitz else Norm.LINF
+    def _on_best(self, value: float) -> None:
+        self.pair.attained = value
 
-    @property
-    def attained(self) -> float:
-        """The value of the best witness; norms are never below 0."""
-        if self.best is not None:
-            return self.sign * self.best.value
-        return 0.0 if self.objective.lipschitz is not None else -np.inf
-
-    @property
-    def lower(self) -> float:
-        """The largest value known to be attained, here or elsewhere."""
-        return max(self.attained, self.known)
-
-    @property
-    def trusted(self) -> bool:
-        """Whether the solver's bound stands; one that a witness refutes is worth nothing."""
-        slack = SOLVER_TOLERANCE * max(abs(self.attained), NEARLY_ZERO * self.magnitude)
-        return self.claimed >= self.attained - slack or self.attained == -np.inf
-
-    @property
-    def bound(self) -> float:
-        """The least upper bound known: our own, or the solver's, widened by its tolerances."""
-        return self._bound(self.slack + self.solver.pruning_tolerance * abs(self.claimed))
-
-    @property
-    def claimed_bound(self) -> float:
-        """The least upper bound with the solver's as it claims it: whether the pair is closed goes by this."""
-        return self._bound(0.0)
-
-    def _bound(self, slack: float) -> float:
-        """Return the least upper bound, never below what is attained, with so much added to what the solver claims."""
-        claimed = self.claimed + slack if self.trusted and self.believes and np.isfinite(self.claimed) else np.inf
-        return max(min(self.rigorous, claimed), self.lower) + 0.0
-
-    @property
-    def pair(self) -> tuple[float, float]:
-        """Lower and upper in the sense of the question."""
-        return (self.lower, self.bound) if self.sign > 0 else (-self.bound, -self.lower)
+    def is_closed(self) -> bool:
+        """Return whether the pair is as close as was asked, but for the tolerances of the solver."""
+        return self.pair.is_closed(self.options.gap)
 
     @staticmethod
     def of(
@@ -230,23 +138,19 @@ class Run:
             self._start()
             self._tighten()
             ending = self._solve()
-            return self._prove(ending) if self.options.safe_upper else ending
+            return self._prove(ending) if self.options.safe_upper else self._settle(ending)
         except SecondInterruptError:
             raise
         except KeyboardInterrupt:
             return Ending.INTERRUPTED
         finally:
-            self.believes = not self.options.safe_upper
+            self.pair.believes = not self.options.safe_upper
 
     def _start(self) -> None:
         """Find the first witness by local search."""
         self._report("start")
         begun = monotonic()
-        limit = min(START_SECONDS, self.options.time_limit / 10)
-        point = self._start_point(begun + limit)
-        self._try_witness(point)
-        if self.objective.lipschitz is None:
-            self._polish(point, begun + limit)
+        self.witnesses.start(begun + min(START_SECONDS, self.options.time_limit / 10))
         self.seconds["lower"] += monotonic() - begun
         self._report("start")
 
@@ -265,7 +169,7 @@ class Run:
         cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
         # Under the cutoff, every program of a tree would carry the whole Jacobian.
         compiled = self.compiled
-        if self.objective.lipschitz is not None:
+        if self.is_lipschitz:
             compiled = compiled.with_passes([Tighten("network", seconds, method="mip"), PruneStable()])
         if compiled.neurons.unstable < self.compiled.neurons.unstable:
             compiled = compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
@@ -285,15 +189,32 @@ class Run:
             self.seconds["solve"] = monotonic() - begun
         return ending
 
+    def _settle(self, ending: Ending) -> Ending:
+        """Prove what a solver's tolerances keep it from: its optimum violates rows a little, and is a little too large.
+
+        Next to values that cancel in the objective that may be more than the gap, and there is nothing to exclude.
+        """
+        if ending is not Ending.UNPROVEN or self.best is None or not self.pair.claimed_gap <= NEARLY_CLOSED:
+            return ending
+        begun = monotonic()
+        deadline = self.started + self.options.time_limit
+        search = SafeSearch(self.compiled, self._target, self.witnesses.offer, self.conflicts, deadline)
+        try:
+            search.run(lambda: self._on_node(search), EASY_NODES)
+        finally:
+            self._take_proof(search)
+            self.seconds["solve"] += monotonic() - begun
+        return self._closed_ending() if self.is_closed() else ending
+
     def _prove(self, ending: Ending) -> Ending:
         """Prove the upper side without the solver; return what the run has come to."""
-        self.believes = False
+        self.pair.believes = False
         if ending is Ending.INTERRUPTED or (self.is_closed() and self.best is not None):
             return ending if ending is Ending.INTERRUPTED else Ending.OPTIMAL
         begun = monotonic()
         self._report("prove")
         deadline = self.started + self.options.time_limit
-        parts = (self.compiled, self._target, self._try_witness, self.conflicts, deadline)
+        parts = (self.compiled, self._target, self.witnesses.offer, self.conflicts, deadline)
         try:
             search = SafeSearch(*parts)
             search.run(lambda: self._on_node(search), EASY_NODES)
@@ -305,66 +226,28 @@ class Run:
         finally:
             self.seconds["solve"] += monotonic() - begun
         if self.is_closed():
-            nothing = self.best is None and self.known == -np.inf
+            nothing = self.best is None and self.pair.known == -np.inf
             return self._closed_ending() if not nothing or search.is_void else Ending.UNPROVEN
         return Ending.UNPROVEN if search.is_complete else Ending.TIME_LIMIT
 
     def _on_node(self, search: SafeSearch) -> None:
-        self.rigorous = min(self.rigorous, search.upper)
+        self.pair.take_proof(search.upper)
         self._report("prove", self.proof_nodes + search.nodes.count)
 
     def _take_proof(self, search: SafeSearch) -> None:
-        self.rigorous = min(self.rigorous, search.upper)
+        self.pair.take_proof(search.upper)
         self.proof_nodes += search.nodes.count
 
     def _target(self) -> float:
         """Return what an upper side need not be below: what is attained, and the gap that was asked for."""
-        if self.lower == -np.inf:
+        if self.pair.lower == -np.inf:
             return -np.inf
         # A hair less than the gap, for rounding; and proofs in floating point do not come closer than `FINEST`.
         gap = max(self.options.gap * (1 - 1e-6), FINEST)
-        goal = self.lower
-        if self.norm is Norm.L2 and self.trusted and np.isfinite(self.claimed):
-            goal = max(goal, self.claimed)  # the program's ball is larger than that of l_2, and so is its optimum
-        return goal + gap * max(abs(goal), NEARLY_ZERO * self.magnitude)
-
-    def _start_point(self, deadline: float) -> Floats:
-        """Return a point with a large gradient, or a large value."""
-        if self.objective.lipschitz is not None:
-            return ascend(self.compiled.reduced, self.norm, deadline=deadline, output_norm=self.output_norm).x
-        points = self.certifier.inside.sample(np.random.default_rng(0), SAMPLES)
-        values = evaluate(self.compiled.asked, {self.certifier.input: points})[self.compiled.asked.result][:, 0]
-        return np.asarray(points[int(np.argmax(self.sign * values))])
-
-    def _try_witness(self, x: Floats) -> None:
-        """Certify a point, or one near it if it is a kink, and keep it if it is the best."""
-        witness = self.certifier.witness(x)
-        for power in NUDGES if witness is None else ():
-            target = self.certifier.inside.sample(self.random, 1)[0]
-            witness = witness or self.certifier.witness(x + 2.0**-power * (target - x))
-        if witness is not None and (self.best is None or self.sign * witness.value > self.sign * self.best.value):
-            self.best = witness
-
-    def _polish(self, x: Floats, deadline: float) -> None:
-        """Climb from one linear piece of the output to the next, by a linear program over the region of each."""
-        program = self.compiled.asked
-        conditionals = list(program.find(Conditional))
-        if sum(program.ops[value].size for value in conditionals) * len(x) > LARGEST_LP:
-            return
-        reached = -np.inf
-        for _ in range(CLIMBS):
-            values = evaluate(program, {self.certifier.input: x[None, :]})
-            value = self.sign * float(values[program.result][0, 0])
-            if value <= reached + self.options.gap * abs(reached) or monotonic() > deadline:
-                return
-            reached = value
-            gradient = self.sign * pullback(program, values, np.ones((1, 1)), self.certifier.input)[0]
-            point = self.regions.steepest({bits: values[bits][0] > 0 for bits in conditionals}, gradient)
-            if point is None:
-                return
-            self._try_witness(point)
-            # A little beyond the region, where the next piece begins.
-            x = self.regions.domain.clip(point + BEYOND * (point - x))
+        goal = self.pair.lower
+        if self.witnesses.norm is Norm.L2 and self.pair.trusted and np.isfinite(self.pair.claimed):
+            goal = max(goal, self.pair.claimed)  # the program's ball is larger than that of l_2, and so is its optimum
+        return goal + gap * max(abs(goal), NEARLY_ZERO * self.pair.magnitude)
 
     def _round(self) -> Ending | None:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
@@ -374,61 +257,46 @@ class Run:
         remaining = share * self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
             return Ending.TIME_LIMIT
-        here = self.best if self.best is not None and self.attained >= self.known else None
-        task = Task(
-            self.mip,
-            start=None if here is None else self.correspondence.columns_at(here.x),
-            cutoff=self.sign * self.lower if self.best is not None or self.known > -np.inf else None,
-            time_limit=remaining,
-            gap=self.options.gap,
-            threads=self.options.threads,
-            seed=self.options.seed,
-        )
         try:
-            outcome = self.solver.solve(task, self._on_progress)
+            outcome = self.solver.solve(self._task(remaining), self._on_progress)
         except SolverFailedError as error:
             self.note = str(error)
             return Ending.UNPROVEN
         self.nodes += outcome.nodes
-        self._take_bound(outcome.bound)
+        self.pair.take_claim(self.sign * outcome.bound)
         cuts = self._examine(outcome)
         self._report("solve")
         if outcome.ending in (Ending.TIME_LIMIT, Ending.INTERRUPTED):
             return outcome.ending
-        nothing = self.best is None and self.known == -np.inf and self.excluded == -np.inf
+        nothing = self.best is None and self.pair.known == -np.inf and self.pair.excluded == -np.inf
         if nothing and outcome.ending is Ending.INFEASIBLE:
             return Ending.INFEASIBLE
         if self.is_closed():
             return self._closed_ending()
-        if not cuts or not self.trusted:
+        if not cuts or not self.pair.trusted:
             return Ending.UNPROVEN
         self.mip = exclude(self.mip, cuts)
         return None
 
+    def _task(self, seconds: float) -> Task:
+        """Return what the solver has to do: find more than what is known to be attained."""
+        pair = self.pair
+        here = self.best if self.best is not None and pair.attained >= pair.known else None
+        return Task(
+            self.mip,
+            start=None if here is None else self.correspondence.columns_at(here.x),
+            cutoff=self.sign * pair.lower if self.best is not None or pair.known > -np.inf else None,
+            time_limit=seconds,
+            gap=self.options.gap,
+            threads=self.options.threads,
+            seed=self.options.seed,
+        )
+
     def _closed_ending(self) -> Ending:
         """Return what a closed pair means: without a witness, that there is no gradient anywhere."""
-        if self.best is not None or self.known > -np.inf:
+        if self.best is not None or self.pair.known > -np.inf:
             return Ending.OPTIMAL
-        return Ending.INFEASIBLE if self.excluded == -np.inf else Ending.UNPROVEN
-
-    def _take_bound(self, bound: float) -> None:
-        """Take a bound of the solver, of the program without the patterns that were cut off."""
-        bound = max(self.sign * bound, self.excluded)
-        if not np.isnan(bound):
-            self.claimed = min(self.claimed, bound)
-
-    def is_closed(self) -> bool:
-        """Return whether the pair is as close as was asked, but for the tolerances of the solver."""
-        return self._gap(self.claimed_bound) <= self.options.gap
-
-    @property
-    def gap(self) -> float:
-        """The gap relative to the larger side, or to what counts as 0 where that is more."""
-        return self._gap(self.bound)
-
-    def _gap(self, bound: float) -> float:
-        scale = max(abs(bound), abs(self.lower), NEARLY_ZERO * self.magnitude)
-        return (bound - self.lower) / scale if 0 < scale < np.inf else 0.0 if scale == 0 else np.inf
+        return Ending.INFEASIBLE if self.pair.excluded == -np.inf else Ending.UNPROVEN
 
     def _examine(self, outcome: Outcome) -> list[NoGood]:
         """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""
@@ -437,48 +305,47 @@ class Run:
             if not np.isfinite(columns).all():
                 continue
             choices = self.correspondence.choices(columns)
-            if self.objective.lipschitz is None:
-                self._try_witness(choices[self.regions.input])
+            if not self.is_lipschitz:
+                self.witnesses.offer(choices[self.regions.input])
                 if not self.is_closed():
-                    self._polish(choices[self.regions.input], np.inf)
+                    self.witnesses.polish(choices[self.regions.input])
                 continue
             claimed = self.mip.objective(columns)
-            if (self.best is not None or self.known > 0) and claimed <= self.lower * (1 + self.options.gap):
+            bar = self.pair.lower * (1 + self.options.gap)
+            if (self.best is not None or self.pair.known > 0) and claimed <= bar:
                 continue
-            cut = self._examine_pattern(choices)
-            if cut is not None:
-                cuts.append(cut)
+            cuts += self._examine_pattern(choices)
         return cuts
 
-    def _examine_pattern(self, choices: dict[int, Floats]) -> NoGood | None:
-        """Look for an interior point of one pattern; return the cut that excludes it from the next round."""
+    def _examine_pattern(self, choices: dict[int, Floats]) -> list[NoGood]:
+        """Look for an interior point of one pattern; return cuts that exclude it from the next round."""
         bits = self.correspondence.bits(choices)
         region = self.regions.widest(bits, prove=True)
-        if region.conflict is not None:
-            self.conflicts.append(region.conflict)
-            return self.correspondence.conflict_cut(region.conflict)
+        if region.conflicts:
+            self.conflicts += region.conflicts
+            return [cut for cut in map(self.correspondence.conflict_cut, region.conflicts) if cut is not None]
         if region.point is not None:
-            self._try_witness(region.point)
+            self.witnesses.offer(region.point)
         # Whether or not a point of this very pattern was certified: what is excluded stays in the upper bound.
-        bound = self.regions.norm_bound(bits, self.norm, self.output_norm)
-        if self.output_norm is Norm.L1:  # a loose bound for many outputs; the solver's covers the pattern too
-            bound = min(bound, self.claimed)
-        self.excluded = max(self.excluded, bound)
-        return self.correspondence.pattern_cut(choices)
+        bound = self.regions.norm_bound(bits, self.witnesses.norm, self.witnesses.output_norm)
+        if self.witnesses.output_norm is Norm.L1:  # loose for many outputs; the solver's covers the pattern too
+            bound = min(bound, self.pair.claimed)
+        self.pair.excluded = max(self.pair.excluded, bound)
+        return [self.correspondence.pattern_cut(choices)]
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.bound is not None:
-            self._take_bound(progress.bound)
+            self.pair.take_claim(self.sign * progress.bound)
         self._report("solve", progress.nodes)
 
-    def _report(self, stage: str, nodes: int = 0) -> None:
-        low, high = self.pair
-        self.on_report(Report(stage, monotonic() - self.started, low, high, self.nodes + nodes))
-
     @property
-    def upper_kind(self) -> str:
-        """Where `bound` is from."""
-        return "solver" if self.bound < self.rigorous and self.believes and self.trusted else "rigorous"
+    def sides(self) -> tuple[float, float]:
+        """Lower and upper in the sense of the question."""
+        low, high = self.pair.lower, self.pair.bound
+        return (low, high) if self.sign > 0 else (-high, -low)
+
+    def _report(self, stage: str, nodes: int = 0) -> None:
+        self.on_report(Report(stage, monotonic() - self.started, *self.sides, self.nodes + nodes))
 
     def summary(self) -> Result:
         """Return the answer; an interrupt while it is put together changes nothing."""
@@ -488,17 +355,17 @@ class Run:
             return self._summary()
 
     def _summary(self) -> Result:
-        low, high = self.pair
+        low, high = self.sides
         ending = self.ending
         witness_kind = "witness" if self.best is not None else "rigorous"
-        kinds = (witness_kind, self.upper_kind) if self.sign > 0 else (self.upper_kind, witness_kind)
+        kinds = (witness_kind, self.pair.upper_kind) if self.sign > 0 else (self.pair.upper_kind, witness_kind)
         if ending is Ending.INFEASIBLE:
             low = high = 0.0
         return Result(
             status=ending.value,
             lower=low,
             upper=high,
-            gap=0.0 if ending is Ending.INFEASIBLE else self.gap,
+            gap=0.0 if ending is Ending.INFEASIBLE else self.pair.gap,
             lower_kind=kinds[0],
             upper_kind=kinds[1],
             certified=self.best is not None and self.is_closed(),
@@ -514,7 +381,8 @@ class Run:
 
     def _remark(self) -> str:
         """Return what a reader should know of a run without a witness."""
-        if self.best is None and self.ending is not Ending.INFEASIBLE and self.certifier.inside.flat.rows:
+        flat = self.witnesses.certifier.inside.flat.rows
+        if self.best is None and self.ending is not Ending.INFEASIBLE and flat:
             return "the domain is flat, and no point of it was found whose numbers keep its equations exactly"
         return ""
 

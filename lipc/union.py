@@ -12,9 +12,11 @@ from lipc.certify import Witness
 from lipc.compiler import Compiled
 from lipc.errors import EmptyDomainError
 from lipc.ir import Polytope
+from lipc.options import Options, Report
+from lipc.pair import relative_gap
 from lipc.query import Query, box
 from lipc.result import Result, Size
-from lipc.run import NEARLY_ZERO, Options, Report, Run
+from lipc.run import Run
 from lipc.solvers.base import Ending, SecondInterruptError, Solver
 
 SHORTEST = 0.01
@@ -177,10 +179,7 @@ class Union:
 
     def _gap(self, upper: float, magnitude: float) -> float:
         """Return by how much a bound exceeds what is attained, relatively; 0 if it does not."""
-        if upper <= self.lower:
-            return 0.0
-        scale = max(abs(upper), abs(self.lower), NEARLY_ZERO * magnitude)
-        return (upper - self.lower) / scale if 0 < scale < np.inf else 0.0 if scale == 0 else np.inf
+        return 0.0 if upper <= self.lower else relative_gap(self.lower, upper, magnitude)
 
     def _run(self, piece: _Piece, seconds: float) -> None:
         options = replace(self.options, time_limit=seconds)
@@ -195,12 +194,13 @@ class Union:
             self.on_report(Report(report.stage, elapsed, low, high, self.nodes + report.nodes))
 
         run = Run.of(piece.compiled, self.solver, options, forward, monotonic(), self.lower)
-        if run.bound < piece.upper:
-            piece.upper, piece.kind = run.bound, run.upper_kind
-        piece.claimed = min(piece.claimed, run.claimed_bound)
-        piece.ending, piece.magnitude, piece.size = run.ending, run.magnitude, run.size()
-        if run.best is not None and (self.best is None or run.attained > self.lower):
-            self.best, self.lower = run.best, max(run.attained, self.lower)
+        pair = run.pair
+        if pair.bound < piece.upper:
+            piece.upper, piece.kind = pair.bound, pair.upper_kind
+        piece.claimed = min(piece.claimed, pair.claimed_bound)
+        piece.ending, piece.magnitude, piece.size = run.ending, pair.magnitude, run.size()
+        if run.best is not None and (self.best is None or pair.attained > self.lower):
+            self.best, self.lower = run.best, max(pair.attained, self.lower)
         self.nodes += run.nodes
         self.proof_nodes += run.proof_nodes
         if run.note and run.note not in self.notes:

@@ -34,6 +34,8 @@ DEFECTS: tuple[Defect, ...] = (
     "dead neuron",
 )
 DOMAINS = ("box", "cut", "union")
+Output: TypeAlias = Literal["functional", "all", "summed", "cross", "cross of one"]
+OUTPUTS: tuple[Output, ...] = ("functional", "all", "functional", "summed", "cross", "functional", "cross of one")
 SLOPE = 0.25
 LIMITS = -0.5, 0.75
 GAP = 2e-6
@@ -59,16 +61,20 @@ class Question(NamedTuple):
     cases: list[Case]
     goal: Goal
     norm: Norm
-    functional: list[float] | None
+    output: Output
+    functional: list[float]
+    of: int
 
     def query(self) -> Query:
-        output = None if self.functional is None else Functional(dict(enumerate(self.functional)))
         domains = tuple(case.domain for case in self.cases)
-        return Query(domains if len(domains) > 1 else domains[0], output, self.norm, self.goal)
+        asked = {"functional": Functional(dict(enumerate(self.functional))), "all": None, "summed": None}
+        output = asked.get(self.output, "cross" if self.output == "cross" else f"cross:{self.of}")
+        summed = Norm.L1 if self.output == "summed" else Norm.LINF
+        return Query(domains if len(domains) > 1 else domains[0], output, self.norm, self.goal, summed)
 
 
 def draw(seed: int) -> Question:
-    """Return a random question; the seed goes round through activations, defects and domains."""
+    """Return a random question; the seed goes round through activations, defects, domains, norms and outputs."""
     rng = np.random.default_rng([2027, seed])
     activation = ACTIVATIONS[seed % len(ACTIVATIONS)]
     defect = DEFECTS[seed // len(ACTIVATIONS) % len(DEFECTS)]
@@ -85,13 +91,14 @@ def draw(seed: int) -> Question:
         size = width
     if defect == "dead layer":
         layers[-1] = layers[-1]._replace(bias=np.full_like(layers[-1].bias, -64.0))
-    outputs = int(rng.integers(1, 4))
+    output = OUTPUTS[seed // 3 % len(OUTPUTS)]
+    outputs = int(rng.integers(2 if output.startswith("cross") else 1, 4))
     last = Layer(*_numbers(rng, outputs, size, "none"), "relu")
-    goal: Goal = ("lipschitz", "lipschitz", "lipschitz", "max", "min")[rng.integers(5)]
-    vector = goal == "lipschitz" and rng.random() < 0.4
-    functional = None if vector else rng.integers(-2, 3, outputs).astype(float).tolist()
+    goal: Goal = ("lipschitz", "max", "min")[rng.integers(3)] if output == "functional" else "lipschitz"
+    norm = (Norm.LINF, Norm.L1, Norm.L2)[seed // 2 % 3]
+    functional = rng.integers(-2, 3, outputs).astype(float).tolist()
     cases = [_case(rng, inputs, domain) for _ in range(2 if domain == "union" else 1)]
-    return Question(layers, last, cases, goal, (Norm.LINF, Norm.L1)[rng.integers(2)], functional)
+    return Question(layers, last, cases, goal, norm, output, functional, int(rng.integers(outputs)))
 
 
 def _numbers(rng: np.random.Generator, outputs: int, inputs: int, defect: Defect) -> tuple[Floats, Floats]:
@@ -168,13 +175,19 @@ def truth(asked: Question) -> Answer:
     """Return the answer by enumeration, the largest (smallest) over the domains."""
     network, found = as_relus(asked), []
     for case in asked.cases:
-        sides = case.domain.lower, case.domain.upper, asked.functional
-        if asked.goal == "lipschitz":
-            constant = oracle.lipschitz(*network, *sides, asked.norm.value, sides=case.sides)
-            found.append(Answer(constant.value, constant.thin))
-        else:
-            extent = oracle.output_range(*network, *sides, case.sides)
+        box_sides = case.domain.lower, case.domain.upper
+        if asked.goal != "lipschitz":
+            extent = oracle.output_range(*network, *box_sides, asked.functional, case.sides)
             found.append(Answer(extent.maximum if asked.goal == "max" else extent.minimum, extent.thin))
+            continue
+        if asked.output.startswith("cross"):
+            of = None if asked.output == "cross" else asked.of
+            constant = oracle.cross_lipschitz(*network, *box_sides, of, asked.norm.value, case.sides)
+        else:
+            functional = asked.functional if asked.output == "functional" else None
+            summed: oracle.Norm = "l1" if asked.output == "summed" else "linf"
+            constant = oracle.lipschitz(*network, *box_sides, functional, asked.norm.value, summed, case.sides)
+        found.append(Answer(constant.value, constant.thin))
     values = [answer.value for answer in found]
     return Answer(min(values) if asked.goal == "min" else max(values), any(answer.thin for answer in found))
 
@@ -201,6 +214,8 @@ def ask_and_compare(seed: int, options: Options | None = None) -> bool:
     if answer.thin:
         return False
     mode, level = ("reverse", "forward")[seed % 2], seed // 2 % 4
+    if asked.norm is Norm.L2 and asked.goal == "lipschitz":
+        mode = "forward"
     result = lipc.solve(program_of(asked), asked.query(), mode=mode, level=level, options=options)
     check(asked, result, answer.value)
     if options is not None:
@@ -208,10 +223,15 @@ def ask_and_compare(seed: int, options: Options | None = None) -> bool:
     return True
 
 
-@pytest.mark.parametrize("first", range(0, 40, 10))
+@pytest.mark.parametrize("first", range(20, 60, 10))
 def test_random_questions(first: int) -> None:
     trusted = sum(ask_and_compare(seed) for seed in range(first, first + 10))
     assert trusted >= 8
+
+
+def test_a_maximum_that_the_solver_s_tolerances_keep_open() -> None:
+    """Terms 300 times the answer cancel: SCIP calls a value optimal that is 2.7e-5 too large."""
+    assert ask_and_compare(1457)
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ import pytest
 from nets import ABSOLUTE, IDENTITY, KINDS, ZERO, Network, NetworkKind, random_network
 
 import lipc
-import lipc.run
 from lipc import Norm, Options, Query, box, from_weights
 from lipc.bounds.interval import interval_bounds
 from lipc.bounds.relaxation import Relaxation
@@ -76,7 +75,7 @@ class Liar(Solver):
 
 
 def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lipc.run, "ascend", lambda *_, **__: Found(np.array([0.01, 0.02]), 0.0))
+    monkeypatch.setattr("lipc.witnesses.ascend", lambda *_, **__: Found(np.array([0.01, 0.02]), 0.0))
 
 
 @pytest.mark.parametrize("mode", ["reverse", "forward"])

@@ -7,10 +7,10 @@ than the function has anywhere. Linear programs propose; what is proven is prove
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from time import monotonic
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from scipy.sparse import block_array, csr_array, hstack
 from lipc.bounds.constraints import Constraints
 from lipc.bounds.domain import tight_box
 from lipc.bounds.lp import LinearProgram, LinearSolution, solve_linear_program
-from lipc.bounds.membership import exact_support
-from lipc.certify.multipliers import Balance, independent, kernel_vector
+from lipc.certify.refute import Conflict, Place, Proposal, Refuter
 from lipc.certify.witness import Bits, jacobian_bound, reach_of
 from lipc.ir import Conditional, Floats, Matrix, Norm, Program, evaluate, pullback, pushforward
 from lipc.ir.exact import Dyadic, ExactInterpreter
@@ -28,12 +27,8 @@ from lipc.ir.exact import Dyadic, ExactInterpreter
 NEGLIGIBLE = 1e-11
 """A derivative this much smaller than the sum of the absolute products behind it is taken for 0 in a proposal."""
 
-
-@dataclass(frozen=True, eq=False)
-class Conflict:
-    """Bits that cannot hold together on any open set: for each conditional named, entries and their bits."""
-
-    bits: Mapping[int, tuple[NDArray[np.int64], NDArray[np.bool_]]]
+FURTHER, LARGE = 8, 4096
+"""Proofs of one kind that are looked for of one pattern; above so many entries of its half-spaces, only one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +39,17 @@ class Region:
     ----------
     point
         Its widest point, by floating point; `None` if it seems to have no interior.
-    conflict
-        A proof that it has none; `None` if there is no proof.
+    conflicts
+        Proofs that it has none, the one that names the fewest bits first.
     """
 
     point: Floats | None
-    conflict: Conflict | None = None
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def conflict(self) -> Conflict | None:
+        """The proof that names the fewest bits; `None` if there is no proof."""
+        return self.conflicts[0] if self.conflicts else None
 
 
 class Regions:
@@ -94,23 +94,27 @@ class Regions:
         scale = np.abs(rows).sum(axis=1)
         # A row without a gradient holds everywhere or nowhere; the exact check of the point decides.
         slanted = scale > 0
-        wrong = np.flatnonzero(~slanted & (offsets < 0))
-        if len(wrong) and not prove:
+        wrong = [places[row] for row in np.flatnonzero(~slanted & (offsets < 0)).tolist()]
+        if wrong and not prove:
             return Region(None)
-        for row in wrong.tolist():
-            # Where the constant is wrong by rounding alone nothing is proven, and the other rows decide.
-            proof = self._prove(bits, places, [(row, Fraction(1))])
-            if proof is not None:
-                return Region(None, proof)
+        # Where the constant is wrong by rounding alone nothing is proven, and the other rows decide.
+        refuter = Refuter(self.exact, self.relevant, bits, self.deadline) if wrong else None
+        proofs = [refuter.prove({place: Fraction(1)}) for place in wrong] if refuter else []
+        if any(proofs):
+            return Region(None, _ordered(proofs))
         used = np.flatnonzero(slanted)
-        solution = self._program(rows[used] / scale[used, None], offsets[used] / scale[used], None)
+        sides = Halfspaces(
+            rows[used] / scale[used, None], offsets[used] / scale[used], scale[used], [places[k] for k in used]
+        )
+        solution = self._program(sides.rows, sides.offsets, None)
         if solution is None:
             return Region(None)
         if solution.value > 0:
             return Region(self._point(solution))
         if not prove:
             return Region(None)
-        return Region(None, self._conflict(bits, places, used, rows, scale, solution))
+        refuter = refuter or Refuter(self.exact, self.relevant, bits, self.deadline)
+        return Region(None, _ordered(self._conflicts(refuter, sides, solution)))
 
     def steepest(self, bits: Bits, gradient: Floats) -> Floats | None:
         """Return the point of the closure of a pattern's region where ``gradient @ x`` is largest, by floating point.
@@ -237,129 +241,95 @@ class Regions:
             slopes[value] = pullback(self.program, values, units, self.input, of=operands[value])
         return slopes
 
-    def _conflict(
-        self,
-        bits: Bits,
-        places: list[tuple[int, int]],
-        used: NDArray[np.int64],
-        rows: Floats,
-        scale: Floats,
-        solution: LinearSolution,
-    ) -> Conflict | None:
-        """Return a proof from the multipliers of the linear program: as they are, or made exact."""
-        weights = solution.multipliers[: len(used)] / scale[used]
-        largest = weights.max(initial=0.0)
-        support = np.flatnonzero(weights > 1e-9 * largest)
+    def _conflicts(self, refuter: Refuter, sides: Halfspaces, whole: LinearSolution) -> list[Conflict | None]:
+        """Return proofs that rest on as few and as early neurons as linear programs find.
+
+        The bits of a late neuron's ancestors are needed too. So the first layers that leave no interior together are
+        looked for, then single neurons of the last of these.
+        """
+        found: list[Conflict | None] = []
+        order = np.array([value for value, _ in sides.places])
+        before = None
+        for value in self.conditionals:
+            if value not in order:
+                continue
+            upto = sides.only(np.flatnonzero(order <= value))
+            solution = self._program(upto.rows, upto.offsets, None) if value < order[-1] else whole
+            if solution is None:
+                return found
+            if solution.value > 0:
+                before = solution
+                continue
+            if before is not None:
+                found += self._single(refuter, sides, order, value, before)
+            if not any(found):
+                found += self._several(refuter, upto, solution)
+            break
+        return found
+
+    def _single(
+        self, refuter: Refuter, sides: Halfspaces, order: NDArray[np.int64], value: int, before: LinearSolution
+    ) -> list[Conflict | None]:
+        """Return proofs that rest on one neuron of a layer and on layers before."""
+        heights = sides.rows @ self._point(before) + sides.offsets
+        found = []
+        for neuron in np.flatnonzero((order == value) & (heights <= 0))[: _further(sides)].tolist():
+            part = sides.only(np.append(np.flatnonzero(order < value), neuron))
+            solution = self._program(part.rows, part.offsets, None)
+            if solution is not None and solution.value <= 0:
+                found.append(self._refuted(refuter, part, solution))
+        return found
+
+    def _several(self, refuter: Refuter, sides: Halfspaces, solution: LinearSolution) -> list[Conflict | None]:
+        """Return proofs from half-spaces without interior: one, then one without its heaviest member, and so on."""
+        found = []
+        for _ in range(_further(sides)):
+            found.append(self._refuted(refuter, sides, solution))
+            if found[-1] is None:
+                break
+            weights = solution.multipliers[: len(sides.places)]
+            sides = sides.only(np.delete(np.arange(len(weights)), int(weights.argmax())))
+            further = self._program(sides.rows, sides.offsets, None)
+            if further is None or further.value > 0:
+                break
+            solution = further
+        return found
+
+    def _refuted(self, refuter: Refuter, sides: Halfspaces, solution: LinearSolution) -> Conflict | None:
+        """Return the proof that the multipliers of a linear program make."""
+        weights = solution.multipliers[: len(sides.places)]
+        support = np.flatnonzero(weights > 1e-9 * weights.max(initial=0.0))
         if not len(support):
             return None
-        members = [int(used[k]) for k in support]
-        chosen = [(row, Fraction(float(weight))) for row, weight in zip(members, weights[support], strict=True)]
-        duals = solution.multipliers[len(used) :]
-        of_rows = self.constraints.multipliers(duals)
-        by_row = {row: Fraction(float(of_rows[row])) for row in np.flatnonzero(of_rows).tolist()}
-        proof = self._prove(bits, places, chosen, by_row)
-        if proof is not None:
-            return proof
-        held = np.flatnonzero(np.abs(of_rows) > 1e-9 * np.abs(of_rows).max(initial=0.0))
-        if len(support) + len(held) > self.domain.size + 2:
-            return None
-        terms = np.vstack(
-            [weights[support, None] * rows[members], -of_rows[held, None] * self.domain.rows[held].toarray()]
+        duals = solution.multipliers[len(weights) :]
+        return refuter.refute(
+            Proposal(
+                [sides.places[k] for k in support],
+                weights[support] / sides.scale[support],
+                sides.rows[support] * sides.scale[support, None],
+                self.constraints.multipliers(duals),
+                self.constraints.ball_multiplier(duals),
+            )
         )
-        balance = Balance.of(terms, self.constraints.ball_multiplier(duals))
-        exact = self._exact_multipliers(bits, [places[row] for row in members], held, of_rows[held], balance)
-        if exact is None:
-            return None
-        by_row = dict(zip(held.tolist(), exact[len(members) :], strict=False))
-        return self._prove(bits, places, list(zip(members, exact, strict=False)), by_row)
 
-    def _prove(
-        self,
-        bits: Bits,
-        places: list[tuple[int, int]],
-        weights: list[tuple[int, Fraction]],
-        of_rows: Mapping[int, Fraction] | None = None,
-    ) -> Conflict | None:
-        """Return the conflict if the weighted sum of signed pre-activations is nowhere positive, decided exactly.
 
-        On an interior point of the region every summand with a gradient is positive, so the sum would be. The largest
-        value of the sum over the domain is bounded with the help of multipliers of the domain's rows; any would do.
-        """
-        members = [places[row] for row, _ in weights]
-        if any(weight < 0 for _, weight in weights):
-            return None
-        anchor = self.domain.clip(np.zeros(self.domain.size))
-        values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
-        total = Fraction(0)
-        gradient = [Fraction(0)] * self.domain.size
-        for (value, entry), (_, weight) in zip(members, weights, strict=True):
-            signed = weight if bits[value][entry] else -weight
-            operand = self.program.ops[value].operands[0]
-            total += signed * values[operand].fraction(entry)
-            row = self._row(values, operand, entry)
-            if len(weights) > 1 and not any(row):
-                return None
-            gradient = [g + signed * r for g, r in zip(gradient, row, strict=True)]
-        multipliers = [(of_rows or {}).get(row, Fraction(0)) for row in range(self.domain.rows.shape[0])]
-        largest = exact_support(self.domain, gradient, multipliers)
-        if largest is None:
-            return None  # an empty domain proves everything, and is somebody else's business
-        total += largest - sum((g * Fraction(at) for g, at in zip(gradient, anchor.tolist(), strict=True)), Fraction(0))
-        # With a single row without gradient the sum is its constant: it must be on the wrong side, not 0.
-        if total > 0 or (total == 0 and not any(gradient) and len(weights) == 1):
-            return None
-        return self._with_ancestors(bits, members)
+class Halfspaces(NamedTuple):
+    """``rows @ x + offsets > 0`` on the region of a pattern, in l_1 of length 1 by scale, and of which neurons."""
 
-    def _row(self, values: list[Dyadic], operand: int, entry: int) -> list[Fraction]:
-        unit = np.zeros(self.program.ops[operand].size)
-        unit[entry] = 1.0
-        return self.exact.pullback(values, {operand: Dyadic.of(unit)}, self.input).fractions()
+    rows: Floats
+    offsets: Floats
+    scale: Floats
+    places: list[Place]
 
-    def _exact_multipliers(
-        self,
-        bits: Bits,
-        members: list[tuple[int, int]],
-        held: NDArray[np.int64],
-        of_rows: Floats,
-        balance: Balance,
-    ) -> list[Fraction] | None:
-        """Return rational multipliers of members and rows under which the gradients balance; `None` if not unique.
+    def only(self, chosen: NDArray[np.int64]) -> Halfspaces:
+        """Return some of them."""
+        places = [self.places[k] for k in chosen.tolist()]
+        return Halfspaces(self.rows[chosen], self.offsets[chosen], self.scale[chosen], places)
 
-        Those of the members are nonnegative, those of the rows have the signs of the given ones.
-        """
-        anchor = self.domain.clip(np.zeros(self.domain.size))
-        values = self.exact.evaluate(anchor, {value: bits[value] for value in self.conditionals})
-        columns = []
-        for value, entry in members:
-            row = self._row(values, self.program.ops[value].operands[0], entry)
-            columns.append(row if bits[value][entry] else [-slope for slope in row])
-        columns += [[-Fraction(slope) for slope in row] for row in self.domain.rows[held].toarray().tolist()]
-        if balance.signs.any():
-            columns.append([Fraction(-int(sign)) for sign in balance.signs])
-        equations = [list(equation) for equation in zip(*columns, strict=True)]
-        equations = [equations[k] for k in np.flatnonzero(balance.equations)]
-        kernel = kernel_vector(independent(equations), len(columns), self.deadline)
-        if kernel is None:
-            return None
-        if all(entry <= 0 for entry in kernel[: len(members)]):
-            kernel = [-entry for entry in kernel]
-        of_members, of_held = kernel[: len(members)], kernel[len(members) : len(members) + len(held)]
-        turned = any(multiplier * Fraction(float(y)) < 0 for multiplier, y in zip(of_held, of_rows, strict=True))
-        return None if turned or any(entry < 0 for entry in of_members) else of_members + of_held
 
-    def _with_ancestors(self, bits: Bits, members: list[tuple[int, int]]) -> Conflict:
-        """Return the members' bits and all bits that their pre-activations are computed from."""
-        masks = {value: np.zeros(len(bits[value]), bool) for value in self.conditionals}
-        needed: set[int] = set()
-        for value, entry in members:
-            masks[value][entry] = True
-            needed.add(self.program.ops[value].operands[0])
-        for value in range(max(needed), -1, -1):
-            if value in needed:
-                op = self.program.ops[value]
-                needed.update(op.operands)
-                if isinstance(op, Conditional):
-                    masks[value] |= self.relevant[value]
-        return Conflict(
-            {value: (np.flatnonzero(mask), bits[value][mask]) for value, mask in masks.items() if mask.any()}
-        )
+def _further(sides: Halfspaces) -> int:
+    return FURTHER if sides.rows.size <= LARGE else 1
+
+
+def _ordered(found: list[Conflict | None]) -> tuple[Conflict, ...]:
+    return tuple(sorted((proof for proof in found if proof is not None), key=lambda proof: proof.size))

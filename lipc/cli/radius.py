@@ -77,8 +77,8 @@ def command(
     from lipc.cli.warn import WarningFilter
     from lipc.ir import Norm
     from lipc.models import read_model
+    from lipc.options import Options
     from lipc.radius import certify_radius
-    from lipc.run import Options
 
     shown = WarningFilter.of(warning_words)
     network = read_model(model, drop_softmax=drop_softmax)

@@ -10,8 +10,8 @@ import numpy as np
 from lipc.cli.streams import put, say
 
 if TYPE_CHECKING:
-    from lipc.driver import Report
     from lipc.ir import Floats
+    from lipc.options import Report
     from lipc.passes.run import Trail
     from lipc.result import Result
 

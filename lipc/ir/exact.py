@@ -122,9 +122,14 @@ class ExactInterpreter:
 
     def pullback(self, values: list[Dyadic], cotangents: Mapping[int, Dyadic], wrt: int) -> Dyadic:
         """Return the gradient of ``sum(cotangent @ value)`` with respect to a value, the bits held fixed."""
+        adjoint = self.adjoints(values, cotangents, wrt).get(wrt)
+        return Dyadic.of(np.zeros(self.program.ops[wrt].size)) if adjoint is None else adjoint
+
+    def adjoints(self, values: list[Dyadic], cotangents: Mapping[int, Dyadic], wrt: int) -> dict[int, Dyadic]:
+        """Return the gradients with respect to a value and all after it on which the sum depends."""
         adjoints = dict(cotangents)
         for value in range(max(adjoints), wrt, -1):
-            adjoint = adjoints.pop(value, None)
+            adjoint = adjoints.get(value)
             op = self.program.ops[value]
             if adjoint is None:
                 continue
@@ -135,7 +140,7 @@ class ExactInterpreter:
                         _accumulate(adjoints, term.operand, summand)
             elif isinstance(op, Switch):
                 _accumulate(adjoints, op.operand, adjoint.masked(values[op.bit].mantissas > 0))
-        return adjoints.get(wrt, Dyadic.of(np.zeros(self.program.ops[wrt].size)))
+        return adjoints
 
     def _product(self, value: int, term: int, matrix: Matrix, vector: Dyadic, *, transposed: bool = False) -> Dyadic:
         """Return ``matrix @ vector`` for one term of an affine operation, or its transpose."""

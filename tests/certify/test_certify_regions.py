@@ -92,9 +92,9 @@ def test_every_pattern_is_found_or_refuted_rightly(kind: str, seed: int, widths:
             assert has_pattern(sample.program, region.point, pattern, known)
             continue
         empty += 1
-        if region.conflict is not None:
-            proven += 1
-            ones, named = named_bits(sample.program, region.conflict)
+        proven += region.conflict is not None
+        for conflict in region.conflicts:
+            ones, named = named_bits(sample.program, conflict)
             assert (ones == bits)[named].all()
             assert not known.holds(bits, named)
     assert proven >= 0.95 * empty
@@ -207,8 +207,8 @@ def test_what_a_linear_program_claims_is_not_believed(kind: str, monkeypatch: py
     for pattern in patterns(sample.program):
         for _ in range(8):
             region = searched.widest(pattern, prove=True)
-            if region.conflict is not None:
-                ones, named = named_bits(sample.program, region.conflict)
+            for conflict in region.conflicts:
+                ones, named = named_bits(sample.program, conflict)
                 assert not known.holds(ones, named)
 
 

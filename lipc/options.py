@@ -1,0 +1,48 @@
+"""How to solve a question, and what is told while it is solved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lipc.errors import QueryError
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a run is: the stage, seconds since its start, the pair so far, and nodes."""
+
+    stage: str
+    elapsed: float
+    lower: float
+    upper: float
+    nodes: int
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to solve.
+
+    Parameters
+    ----------
+    time_limit
+        Seconds for the whole run; compiling is not cut short.
+    gap
+        The relative gap to close.
+    threads
+        Of the solver.
+    seed
+        Of the solver, and of the moves away from kinks.
+    safe_upper
+        Prove the upper side by a branch and bound of our own when the solver has ended, so that it rests on nobody's
+        word. With a time limit the solver gets half of it.
+    """
+
+    time_limit: float = float("inf")
+    gap: float = 1e-6
+    threads: int = 1
+    seed: int = 0
+    safe_upper: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):
+            raise QueryError("time limit, gap and seed may not be negative, and there is at least one thread")
