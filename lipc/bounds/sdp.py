@@ -36,7 +36,7 @@ LAST_BARRIER = 1e-4
 STEPS = 60
 """Newton steps at most."""
 
-LONGEST = 3
+LONGEST = 0.7
 """A step changes no multiplier by more than this part of it."""
 
 SHORTEST = 1e-6
@@ -237,7 +237,9 @@ class Sdp:
         least = 0.5 * (size + 16) * UNIT * float(np.trace(matrix))  # half of the shift (see `at`)
         plus = multipliers[: quadratic.free_signs].sum()
         value = quadratic.constant + plus - taken + (linear * y).sum(axis=0) - (y * image).sum(axis=0)
-        absolute = abs(quadratic.constant) + plus + np.abs(taken) + (sizes * away).sum(axis=0) + (away * reach).sum(axis=0)
+        absolute = (
+            abs(quadratic.constant) + plus + np.abs(taken) + (sizes * away).sum(axis=0) + (away * reach).sum(axis=0)
+        )
         beyond = (residual**2).sum(axis=0) / least if least > 0 else np.inf
         error = 4 * unit * absolute + 1.01 * beyond + quadratic.slack + UNDERFLOW
         return np.asarray(np.nextafter(value + error, np.inf))
@@ -343,7 +345,9 @@ class Sdp:
             side, square = float(self.quadratic.shifts[entry]), probes.double[entry, entry]
         pull = -2 * (row @ point.y - side) / square
         y = point.y + 0.5 * pull * way
-        bounds = self.bounds(point.multipliers, point.matrix, y[:, None], (pull * row)[:, None], np.array([pull * side]))
+        bounds = self.bounds(
+            point.multipliers, point.matrix, y[:, None], (pull * row)[:, None], np.array([pull * side])
+        )
         return float(bounds[0])
 
 

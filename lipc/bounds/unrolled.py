@@ -11,12 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
 
 from lipc.bounds.rounding import UNIT
 from lipc.errors import QueryError
 from lipc.ir import Affine, Conditional, Floats, Input, Kind, Program, Switch
-from lipc.ir.matrix import Matrix
 
 MOST_NUMBERS = 20_000_000
 """Coefficients that may be held: values times columns."""
@@ -99,7 +97,7 @@ def unroll(program: Program) -> Unrolled:
             for term in op.terms:
                 # A bit does not change but on kinks.
                 if program.ops[term.operand].kind is not Kind.BIT:
-                    tangents[value] += _times(term.matrix, tangents[term.operand])
+                    tangents[value] += term.matrix @ tangents[term.operand]
         elif isinstance(op, Switch):
             here = first[value] + np.arange(op.size)
             read[here] = tangents[op.operand]
@@ -121,10 +119,6 @@ def _places(program: Program) -> tuple[dict[int, int], int]:
                 raise QueryError("a switch reads a bit that is no neuron's")
             first[value], count = count, count + op.size
     return first, program.network_input()[1].size
-
-
-def _times(matrix: Matrix, tangent: Floats) -> Floats:
-    return np.asarray((matrix @ tangent) if not issparse(matrix) else matrix @ tangent, np.float64)
 
 
 def _levels(through: Floats) -> tuple[NDArray[np.int64], ...]:

@@ -1,9 +1,9 @@
-"""Branch and bound on the SDP bound: over the signs of the direction, and the neurons.
+"""Branch and bound on the SDP bound: over the signs of the direction, and the states of neurons.
 
-A node is what is decided, and the multipliers of its parent. It is dropped when some multipliers prove that it holds
-nothing above the target, or when multipliers of a linear program prove that no point of the domain has its neurons'
-states; nobody's word is taken. What every single decision would do to the bound is known in closed form, so decisions
-of which one side falls under the target are made at once.
+A node is what is decided, and the multipliers of its parent. It is dropped when multipliers prove that it holds nothing
+above the target (`lipc.bounds.sdp`), or when multipliers of a linear program prove that no point of the domain has its
+neurons' states (`lipc.search.possible`); nobody's word is taken. What each single decision would do to the bound is
+known in closed form, so decisions of which one side falls under the target are made at once.
 """
 
 from __future__ import annotations
@@ -17,56 +17,30 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
-from lipc.bounds.sdp import FREE, Point, Quadratic, Sdp, first_multipliers, restrict
+from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multipliers, restrict
 from lipc.bounds.unrolled import unroll
-from lipc.certify import Conflict, Regions
+from lipc.certify import Regions
 from lipc.errors import QueryError
-from lipc.ir import Conditional, Floats, Norm, Program, evaluate, pullback
+from lipc.ir import Floats, Norm, Program, evaluate, pullback
+from lipc.ir.norms import sign_rows
+from lipc.search.conflicts import States
 from lipc.search.possible import Possible
-
-import os
-MODE = int(os.environ.get('MODE', '0'))
-TINY = 1e-12
-"""A violation as small as this is none."""
+from lipc.search.pseudocosts import Decision, PseudoCosts
 
 STEPS = 12
 """Newton steps at a node."""
 
-MOST_OUTPUTS = 64
-"""Outputs, each of which is a tree of its own."""
+MOST_ROOTS = 4096
+"""Trees: one for each output, and in l_1 for each input and sign; outputs in l_1: for each choice of their signs."""
 
+MOST_ENTRIES = 400
+"""Inputs and switches: the matrices of a bound are dense."""
 
-@dataclass(frozen=True)
-class Decision:
-    """What a node was split off by: a bit, its state, the bound before, and the violation that was to go."""
+MOST_OPEN = 500_000
+"""Open nodes from which on the search goes deep first."""
 
-    bit: int
-    state: int
-    bound: float
-    violation: float
-
-
-class Gains:
-    """By how much deciding a bit has lowered the bound so far, per violation (pseudo-costs)."""
-
-    def __init__(self, bits: int, inputs: int) -> None:
-        self.bits = bits
-        self.sums, self.counts = np.zeros((2, bits + inputs)), np.zeros((2, bits + inputs))
-
-    def record(self, decision: Decision, bound: float) -> None:
-        """Take what came of a decision; a bound of minus infinity counts as all that was left."""
-        gain = max(decision.bound - bound, 0.0)
-        self.sums[decision.state, decision.bit] += gain / max(decision.violation, TINY)
-        self.counts[decision.state, decision.bit] += 1
-
-    def expected(self, state: int, bits: NDArray[np.int64], violation: Floats) -> Floats:
-        """Return the gains expected of giving bits a state; of a bit never decided, the average of all."""
-        rates = np.empty(len(self.sums[0]))
-        for part in (slice(0, self.bits), slice(self.bits, None)):
-            total, number = self.sums[state, part].sum(), self.counts[state, part].sum()
-            average = total / number if number else 1.0
-            rates[part] = (self.sums[state, part] + average) / (self.counts[state, part] + 1)
-        return np.asarray(rates[bits] * violation)
+CLOSER = 1e-9
+"""Newton's method aims this much below the target, relatively, for the rounding that a proof adds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,33 +52,30 @@ class Node:
     root
         Which objective.
     direction, states
-        See `lipc.bounds.sdp.restrict`.
+        What is decided, see `lipc.bounds.sdp.restrict`.
     multipliers
-        Of all inputs and switches: to begin with.
+        Of all inputs and switches, to begin with.
     bound
         A proven bound of the objective.
-    checked
-        Whether the states are known to be possible, as far as linear programs tell.
+    decision
+        What it was split off by.
     """
 
     root: int
     direction: Floats
-    states: NDArray[np.int8]
+    states: States
     multipliers: Floats
     bound: float
-    checked: bool
     decision: Decision | None = None
 
 
 class BranchAndBound:
-    """The search over one question of a Lipschitz constant in l_inf or l_1, outputs measured in l_inf.
+    """The search over one question: a Lipschitz constant of perturbations in l_inf or l_1.
 
     Parameters
     ----------
     program
         A network with the question as its objective.
-    bounds
-        Proven bounds of its values; default: by intervals.
     target
         Returns the value that the bound need not go below; asked again and again.
     on_point
@@ -114,38 +85,46 @@ class BranchAndBound:
 
     Attributes
     ----------
-    nodes, programs
-        Nodes looked at, and linear programs solved.
+    nodes
+        How many were looked at.
+
+    Raises
+    ------
+    QueryError
+        If the question is of another kind, or too large.
     """
 
     def __init__(
         self, program: Program, target: Callable[[], float], on_point: Callable[[Floats], None], deadline: float
     ) -> None:
-        assert program.objective is not None and program.objective.lipschitz is not None
         self.program, self.target, self.on_point, self.deadline = program, target, on_point, deadline
-        self.norm = program.objective.lipschitz.norm
+        self.norm, self.objectives = _objectives(program)
         self.unrolled = unroll(program)
+        if self.unrolled.inputs + self.unrolled.switches > MOST_ENTRIES:
+            raise QueryError("the network is too large for the SDP bound", hint="--search mip")
+        weights = self.objectives
+        self.objectives, self.slacks = weights @ self.unrolled.outputs, np.abs(weights) @ self.unrolled.slack
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
-        self.open: list[tuple[float, int, Node]] = []
-        self.order = count()
-        self.gains = Gains(len(self.unrolled.places), self.unrolled.inputs)
+        self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
         self.nodes = 0
-        self.current = -np.inf
+        self.order = count()
+        self.open: list[tuple[float, int, Node]] = []
+        self.deep: list[Node] = []  # looked at first
+        self.current = np.inf
         self.highest = -np.inf  # the largest bound of a node that was dropped
         self.left = -np.inf  # the largest bound of a pattern that can be neither refuted nor reached
 
-    @property
-    def programs(self) -> int:
-        """The number of linear programs solved."""
-        return self.possible.programs
-
-    def run(self, on_node: Callable[[], None] = lambda: None, most_nodes: float = np.inf) -> None:
-        """Search until nothing above the target is open, or time is up, or about so many nodes were seen."""
+    def relax(self) -> None:
+        """Bound the roots: `upper` is the SDP bound then."""
         for root in self._roots():
             self._push(root)
+        self.current = -np.inf
+
+    def run(self, on_node: Callable[[], None] = lambda: None, most_nodes: float = np.inf) -> None:
+        """Search, after `relax`, until nothing above the target is open, or time or nodes are used up."""
         while not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
-            _, _, node = heappop(self.open)
+            node = self.deep.pop() if self.deep else heappop(self.open)[2]
             self.current = node.bound
             self._visit(node)
             self.current = -np.inf
@@ -159,7 +138,7 @@ class BranchAndBound:
     @property
     def is_void(self) -> bool:
         """Whether every pattern was refuted."""
-        return self.is_complete and self.highest == -np.inf
+        return self.is_complete and max(self.highest, self.left) == -np.inf
 
     @property
     def upper(self) -> float:
@@ -168,80 +147,62 @@ class BranchAndBound:
 
     @property
     def _open_bound(self) -> float:
-        return -self.open[0][0] if self.open else -np.inf
+        deep = max((node.bound for node in self.deep), default=-np.inf)
+        return max(deep, -self.open[0][0] if self.open else -np.inf)
 
     def _push(self, node: Node) -> None:
         if node.bound <= self.target():
-            self.highest = max(self.highest, node.bound)
-        else:
+            self._drop(node.bound)
+        elif len(self.open) < MOST_OPEN:
             heappush(self.open, (-node.bound, next(self.order), node))
+        else:
+            self.deep.append(node)
+
+    def _drop(self, bound: float) -> float:
+        self.highest = max(self.highest, bound)
+        return bound
 
     def _roots(self) -> list[Node]:
-        """Return the first nodes: for l_inf one for each output, for l_1 one for each output, input and sign."""
+        """Return the first nodes, with the SDP bound."""
         inputs = self.unrolled.inputs
         directions = [np.full(inputs, np.nan)]
         if self.norm is Norm.L1:
+            # The ball is the convex hull of these.
             directions = [sign * row for row in np.eye(inputs) for sign in (1.0, -1.0)]
         states = self.possible.decided()
-        outputs = range(len(self.unrolled.outputs))
-        return [self._root(output, direction, states) for output in outputs for direction in directions]
+        return [self._root(root, each, states) for root in range(len(self.objectives)) for each in directions]
 
-    def _root(self, output: int, direction: Floats, states: NDArray[np.int8]) -> Node:
-        quadratic = self._restrict(output, direction, states)
-        return Node(output, direction, states, first_multipliers(self.unrolled, quadratic), np.inf, checked=True)
+    def _root(self, root: int, direction: Floats, states: States) -> Node:
+        quadratic = self._restrict(root, direction, states)
+        multipliers = np.ones(inputs + self.unrolled.switches) if (inputs := self.unrolled.inputs) else np.ones(0)
+        if not len(quadratic.switches):
+            return Node(root, direction, states, multipliers, quadratic.largest())
+        multipliers = first_multipliers(self.unrolled, quadratic)
+        sdp = Sdp(quadratic)
+        start = sdp.at(quadratic.select(multipliers, inputs))
+        assert start is not None, "first multipliers are valid"
+        point = sdp.minimize(start, self.target())
+        spread = quadratic.spread(point.multipliers, multipliers, inputs)
+        return Node(root, direction, states, spread, sdp.certify(point))
 
-    def _restrict(self, root: int, direction: Floats, states: NDArray[np.int8]) -> Quadratic:
-        unrolled = self.unrolled
-        return restrict(unrolled, unrolled.outputs[root], float(unrolled.slack[root]), direction, states)
+    def _restrict(self, root: int, direction: Floats, states: States) -> Quadratic:
+        return restrict(self.unrolled, self.objectives[root], float(self.slacks[root]), direction, states)
 
     def _visit(self, node: Node) -> None:
         """Bound a node, and push what it splits into; remember what its decision brought."""
         self.nodes += 1
         bound = -np.inf
         states = self.possible.conflicts.imply(node.states)
-        if states is not None and (node.checked or self._is_possible(states)):
+        if states is not None and (not self._is_new(node) or self._may_be(states)):
             bound = self._bound(replace(node, states=states))
         if node.decision is not None:
-            self.gains.record(node.decision, max(bound, self.target()))
+            self.costs.record(node.decision, max(bound, self.target()))
 
-    def _bound(self, node: Node) -> float:
-        """Bound a node whose states may be possible, and push what it splits into; return the bound."""
-        bound = node.bound
-        while True:
-            quadratic = self._restrict(node.root, node.direction, node.states)
-            if not len(quadratic.switches):
-                return self._leaf(node, quadratic)
-            sdp = Sdp(quadratic)
-            start = self._start(sdp, node)
-            point = sdp.minimize(start, self.target() - 1e-9 * abs(self.target()), steps=STEPS)
-            spread = quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
-            node = replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point)))
-            self.current = node.bound
-            bound = node.bound
-            if bound <= self.target():
-                return self._drop(bound)
-            further = self._decide(node, sdp, point)
-            if further is None:
-                return -np.inf
-            if further is node:
-                self._split(node, sdp, point)
-                return bound
-            node = further
+    def _is_new(self, node: Node) -> bool:
+        """Return whether a neuron was decided last."""
+        return node.decision is not None and node.decision.place < len(self.unrolled.places)
 
-    def _drop(self, bound: float) -> float:
-        self.highest = max(self.highest, bound)
-        return bound
-
-    def _start(self, sdp: Sdp, node: Node) -> Point:
-        chosen = sdp.quadratic.select(node.multipliers, self.unrolled.inputs)
-        point = sdp.at(chosen)
-        if point is None:
-            fresh = first_multipliers(self.unrolled, sdp.quadratic)
-            point = sdp.at(sdp.quadratic.select(fresh, self.unrolled.inputs))
-            assert point is not None, "first multipliers are valid"
-        return point
-
-    def _is_possible(self, states: NDArray[np.int8]) -> bool:
+    def _may_be(self, states: States) -> bool:
         """Return whether states may be possible; look at the gradient of the point that shows it."""
         if self.possible.sampled(states):
             return True
@@ -251,76 +212,137 @@ class BranchAndBound:
         return possible
 
     def _norm_at(self, x: Floats) -> float:
+        """Return the norm at a point, in l_1 of outputs for the signs of the roots."""
         values = evaluate(self.program, {self.possible.input: x[None]})
-        outputs = len(self.unrolled.outputs)
-        gradients = pullback(self.program, [*values], np.eye(outputs), self.possible.input)
-        return float(self.norm.dual_of(gradients).max())
+        outputs = self.program.ops[self.program.result].size
+        gradients = pullback(self.program, values, np.eye(outputs), self.possible.input)
+        return float(self.norm.dual_of(_objectives(self.program)[1] @ gradients).max())
 
-    def _decide(self, node: Node, sdp: Sdp, point: Point) -> Node | None:
-        """Decide what has only one side above the target; return `node` itself if nothing, `None` if neither side is."""
-        target, probes = self.target(), sdp.probe(point)
+    def _bound(self, node: Node) -> float:
+        """Bound a node whose states may be possible, and push what it splits into; return the bound."""
+        while True:
+            quadratic = self._restrict(node.root, node.direction, node.states)
+            if not len(quadratic.switches):
+                return self._leaf(node, min(node.bound, quadratic.largest()))
+            sdp = Sdp(quadratic)
+            target = self.target()
+            point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS)
+            spread = quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
+            node = replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point)))
+            self.current = node.bound
+            if node.bound <= target:
+                return self._drop(node.bound)
+            probes = sdp.probe(point)
+            further = self._decide(node, sdp, point, probes)
+            if further is None:
+                return -np.inf
+            if further is node:
+                self._split(node, quadratic, probes)
+                return node.bound
+            node = further
+
+    def _start(self, sdp: Sdp, node: Node) -> Point:
+        """Return the parent's multipliers; should rounding make them invalid, new ones."""
+        inputs = self.unrolled.inputs
+        point = sdp.at(sdp.quadratic.select(node.multipliers, inputs))
+        if point is None:
+            fresh = first_multipliers(self.unrolled, sdp.quadratic)
+            point = sdp.at(sdp.quadratic.select(fresh, inputs))
+            assert point is not None, "first multipliers are valid"
+        return point
+
+    def _decide(self, node: Node, sdp: Sdp, point: Point, probes: Probes) -> Node | None:
+        """Decide what has only one side above the target.
+
+        Returns
+        -------
+        Node or None
+            `node` itself if nothing was decided; `None` if nothing is left of it.
+        """
+        target = self.target()
         direction, states = node.direction.copy(), node.states.copy()
-        worth = np.maximum(probes.high, probes.low) >= (node.bound - target) * (1 + 1e-6)
-        changed = False
-        for entry in np.flatnonzero(worth).tolist():
-            sides = [high for high in (True, False) if (probes.high if high else probes.low)[entry] > node.bound - target]
-            dropped = [(sdp.without(point, probes, entry, high=high), high) for high in sides]
-            dropped = [(bound, high) for bound, high in dropped if bound <= target]
-            for bound, high in dropped:
-                self._drop(bound)
+        room = point.value - target
+        for entry in np.flatnonzero(np.maximum(probes.high, probes.low) > room).tolist():
+            gains = {True: probes.high[entry], False: probes.low[entry]}
+            bounds = {high: sdp.without(point, probes, entry, high=high) for high in gains if gains[high] > room}
+            dropped = [high for high, bound in bounds.items() if bound <= target]
+            for high in dropped:
+                self._drop(bounds[high])
             if len(dropped) == 2:
                 return None
-            for _, high in dropped:
-                changed |= self._set(sdp.quadratic, direction, states, entry, not high)
-        if not changed:
-            return node
-        if (states != node.states).any():
-            implied = self.possible.conflicts.imply(states)
-            if implied is None or not self._is_possible(implied):
-                return None
-            states = implied
-        return replace(node, direction=direction, states=states)
+            if dropped:
+                self._set(sdp.quadratic, direction, states, entry, not dropped[0])
+        if (states == node.states).all():
+            same = np.array_equal(direction, node.direction, equal_nan=True)
+            return node if same else replace(node, direction=direction)
+        implied = self.possible.conflicts.imply(states)
+        return (
+            replace(node, direction=direction, states=implied)
+            if implied is not None and self._may_be(implied)
+            else None
+        )
 
-    def _set(
-        self, quadratic: Quadratic, direction: Floats, states: NDArray[np.int8], entry: int, high: bool
-    ) -> bool:
-        """Decide an entry; what is decided already stays. Return whether there was anything to decide."""
-        if entry < quadratic.free_signs:
+    def _set(self, quadratic: Quadratic, direction: Floats, states: States, entry: int, high: bool) -> None:
+        """Decide an entry; a bit that is decided already, by another switch that reads it, stays."""
+        place = self._places(quadratic)[entry] if entry >= quadratic.free_signs else -1
+        if place < 0:
             direction[quadratic.signs[entry]] = 1.0 if high else -1.0
-            return True
-        bit = self.unrolled.bits[quadratic.switches[entry - quadratic.free_signs]]
-        if states[bit] != FREE:
-            return False
-        states[bit] = high
-        return True
+        elif states[place] == FREE:
+            states[place] = high
 
-    def _split(self, node: Node, sdp: Sdp, point: Point) -> None:
-        probes, free_signs = sdp.probe(point), sdp.quadratic.free_signs
-        room = node.bound - self.target()
-        bits = self.unrolled.bits[sdp.quadratic.switches]
-        keys = np.concatenate([len(self.unrolled.places) + sdp.quadratic.signs, bits])
-        gains = [np.minimum(self.gains.expected(state, keys, probes.violation), room) for state in (0, 1)]
-        score = gains[0] * gains[1]
-        if free_signs and MODE == 0:
-            low, high = np.minimum(probes.low, room), np.minimum(probes.high, room)
-            score = (low * high)[:free_signs]
-        if free_signs and MODE == 1:
-            score = score[:free_signs]
-        entry = int(np.argmax(score))
+    def _places(self, quadratic: Quadratic) -> NDArray[np.int64]:
+        """Return what the entries of a quadratic stand for: bits, and behind all bits the inputs."""
+        bits = self.unrolled.bits[quadratic.switches]
+        return np.concatenate([len(self.unrolled.places) + quadratic.signs, bits])
+
+    def _split(self, node: Node, quadratic: Quadratic, probes: Probes) -> None:
+        """Push two children: signs are decided first, and what is expected to bring most on both sides."""
+        places, room = self._places(quadratic), node.bound - self.target()
+        low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
+        score = low * high
+        entry = int(np.argmax(score[: quadratic.free_signs] if quadratic.free_signs else score))
         for side in (True, False):
             direction, states = node.direction.copy(), node.states.copy()
-            self._set(sdp.quadratic, direction, states, entry, side)
-            decision = Decision(int(keys[entry]), int(side), node.bound, float(probes.violation[entry]))
-            checked = entry < free_signs
-            self._push(replace(node, direction=direction, states=states, checked=checked, decision=decision))
+            self._set(quadratic, direction, states, entry, side)
+            decision = Decision(int(places[entry]), int(side), node.bound, float(probes.violation[entry]))
+            self._push(replace(node, direction=direction, states=states, decision=decision))
 
-    def _leaf(self, node: Node, quadratic: Quadratic) -> float:
-        """Look at a pattern, or at what is left of one: its gradient is known."""
-        bound = min(node.bound, quadratic.largest())
+    def _leaf(self, node: Node, bound: float) -> float:
+        """Look at a part of which the gradient is known: reach it, refute it, or decide more of its neurons."""
         if bound <= self.target():
             return self._drop(bound)
         possible, x = self.possible.point(node.states)
         if not possible:
             return -np.inf
+        pattern = self.possible.states_at((self.possible.inside.point if x is None else x)[None])[0]
+        free = np.flatnonzero(node.states == FREE)
+        pattern = np.where(node.states == FREE, pattern, node.states)
+        region = self.regions.widest(self.possible.bits(pattern), prove=True)
+        if region.point is not None:
+            self.on_point(region.point)
+            if bound <= self.target():
+                return self._drop(bound)
+        if len(free):
+            # Nothing of the gradient depends on them, but where it is found may.
+            for side in (1, 0):
+                states = node.states.copy()
+                states[free[0]] = side
+                self._push(replace(node, states=states, bound=bound, decision=None))
+            return bound
+        if region.conflicts:
+            return -np.inf
         self.left = max(self.left, bound)
         return bound
+
+
+def _objectives(program: Program) -> tuple[Norm, Floats]:
+    """Return the norm of the directions, and the weights of the outputs, a row for each objective."""
+    question = program.objective.lipschitz if program.objective is not None else None
+    if question is None or question.norm is Norm.L2:
+        raise QueryError("the SDP bound answers questions of Lipschitz constants in l_inf and l_1", hint="--search mip")
+    inputs, outputs = program.network_input()[1].size, program.ops[program.result].size
+    directions = 2 * inputs if question.norm is Norm.L1 else 1
+    signed = question.output_norm is Norm.L1 and outputs > 1
+    if (2.0 ** (outputs - 1) if signed else outputs) * directions > MOST_ROOTS:
+        raise QueryError("the question has too many outputs for the SDP bound", hint="--search mip")
+    return question.norm, sign_rows(outputs) if signed else np.eye(outputs)

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.interval import bits_of, interval_bounds
-from lipc.bounds.points import sample
+from lipc.bounds.points import Inside
 from lipc.bounds.relaxation import Relaxation
 from lipc.bounds.sdp import FREE
 from lipc.bounds.unrolled import Place
 from lipc.ir import Conditional, Floats, Interval, Program, evaluate
+from lipc.search.conflicts import Conflicts, States
 
 SAMPLES = 2000
 """Points of the domain whose patterns show at once that states are possible."""
@@ -35,8 +36,10 @@ class Possible:
 
     Attributes
     ----------
-    programs, refuted
-        Linear programs solved, and those that proved that there is no point.
+    conflicts
+        What was refuted so far.
+    programs
+        The number of linear programs solved.
     """
 
     def __init__(self, program: Program, places: Sequence[Place], deadline: float) -> None:
@@ -48,12 +51,12 @@ class Possible:
         self.columns = [self.relaxation.first[value] + entry for value, entry in places]
         self.home = [(float(self.relaxation.lower[c]), float(self.relaxation.upper[c])) for c in self.columns]
         self.set = np.full(len(places), FREE, np.int8)
-        self.points = sample(domain, np.random.default_rng(SEED), SAMPLES)
-        self.patterns = self.states_at(self.points)
+        self.inside = Inside(domain)
+        self.patterns = self.states_at(self.inside.sample(np.random.default_rng(SEED), SAMPLES))
         self.conflicts = Conflicts(len(places))
-        self.programs = self.refuted = 0
+        self.programs = 0
 
-    def decided(self) -> NDArray[np.int8]:
+    def decided(self) -> States:
         """Return the states that bounds alone decide."""
         states = np.full(len(self.places), FREE, np.int8)
         for at, (value, entry) in enumerate(self.places):
@@ -62,18 +65,23 @@ class Possible:
                 states[at] = int(known.lower[entry])
         return states
 
-    def states_at(self, points: Floats) -> NDArray[np.int8]:
+    def states_at(self, points: Floats) -> States:
         """Return the states at points of shape ``(k, n)``, as ``(k, bits)``."""
         values = evaluate(self.program, {self.input: points})
         patterns = [values[value] for value in self.conditionals]
         return np.concatenate([np.zeros((len(points), 0)), *patterns], axis=1).astype(np.int8)
 
-    def sampled(self, states: NDArray[np.int8]) -> bool:
+    def bits(self, states: States) -> dict[int, NDArray[np.bool_]]:
+        """Return states, all of them decided, by conditional."""
+        ends = np.cumsum([self.program.ops[value].size for value in self.conditionals])
+        return dict(zip(self.conditionals, np.split(states > 0, ends[:-1]), strict=True)) if len(ends) else {}
+
+    def sampled(self, states: States) -> bool:
         """Return whether a sampled point has these states."""
         known = np.flatnonzero(states != FREE)
         return bool((self.patterns[:, known] == states[known]).all(axis=1).any())
 
-    def point(self, states: NDArray[np.int8]) -> tuple[bool, Floats | None]:
+    def point(self, states: States) -> tuple[bool, Floats | None]:
         """Return whether states may be possible, and a point of the domain where the relaxation has them.
 
         Returns
@@ -95,7 +103,6 @@ class Possible:
         if point is None:
             multipliers = self.relaxation.refutation()
             if multipliers is not None:
-                self.refuted += 1
                 self._learn(multipliers)
             return multipliers is None, None
         return True, point[first : self.relaxation.first[self.input + 1]]
@@ -109,39 +116,3 @@ class Possible:
         chosen = fixed[np.isin(columns, needed)]
         if len(chosen):
             self.conflicts.add(chosen, self.set[chosen])
-
-
-class Conflicts:
-    """States of neurons that are impossible together."""
-
-    def __init__(self, bits: int) -> None:
-        self.bits = bits
-        self.count = 0
-        self.wanted = np.zeros((2, 64, bits), np.float32)
-        self.sizes = np.zeros(64, np.float32)
-
-    def add(self, bits: NDArray[np.int64], states: NDArray[np.int8]) -> None:
-        """Keep some bits and their states."""
-        if self.count == len(self.sizes):
-            self.wanted = np.concatenate([self.wanted, np.zeros_like(self.wanted)], axis=1)
-            self.sizes = np.concatenate([self.sizes, np.zeros_like(self.sizes)])
-        self.wanted[states, self.count, bits] = 1.0
-        self.sizes[self.count] = len(bits)
-        self.count += 1
-
-    def imply(self, states: NDArray[np.int8]) -> NDArray[np.int8] | None:
-        """Return states with those that the others imply; `None` if they are impossible together."""
-        states = states.copy()
-        wanted, sizes = self.wanted[:, : self.count], self.sizes[: self.count]
-        while True:
-            missing = sizes - wanted[0] @ (states == 0).astype(np.float32) - wanted[1] @ (states == 1).astype(np.float32)
-            if (missing == 0).any():
-                return None
-            near = np.flatnonzero(missing == 1)
-            free = states == FREE
-            implied = (wanted[:, near] * free).any(axis=1)  # the bits of the one that is missing, if it is free
-            if not implied.any():
-                return states
-            states[implied[0]] = 1
-            # Where a bit may be neither, the next round finds the conflict.
-            states[implied[1] & ~implied[0]] = 0
