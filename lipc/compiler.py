@@ -71,6 +71,16 @@ class Compiled:
         programs = [self.asked, *(step.after for step in self.trail.steps)]
         return [each for each in programs if each.objective == self.asked.objective][-1]
 
+    @property
+    def reduced_exactly(self) -> Program:
+        """The last program of the trail that still asks the question of `asked`, before the first pass that rounds."""
+        reduced = self.asked
+        for step in self.trail.steps:
+            if not step.transformation.exact or step.after.objective != self.asked.objective:
+                break
+            reduced = step.after
+        return reduced
+
     def recover(self, choices: Choices) -> dict[int, Floats]:
         """Return choices of `asked` from choices of the lowered program: NaN for bits that do not matter."""
         return self.trail.recover(choices)

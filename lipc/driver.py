@@ -106,8 +106,8 @@ def _record(network: Network, query: Query | None, options: Options) -> Asked:
     return Asked(model_record(network), question, limits)
 
 
-def _finite(number: float) -> float | None:
-    return number if isfinite(number) else None
+def _finite(value: float | str) -> float | str | None:
+    return value if isinstance(value, str) or isfinite(value) else None
 
 
 def _certifiable(compiled: Compiled) -> Compiled:

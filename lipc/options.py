@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lipc.errors import QueryError
+
+Search = Literal["auto", "mip", "bab"]
+"""How the upper side comes down: by a solver of mixed-integer programs, or by the branch and bound on the SDP bound."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Options:
     safe_upper
         Prove the upper side by a branch and bound of our own when the solver has ended, so that it rests on nobody's
         word. With a time limit the solver gets half of it.
+    search
+        ``mip``: a solver. ``bab``: our own branch and bound on the SDP bound, for Lipschitz constants in l_inf and l_1
+        of networks with a few hundred inputs and neurons. ``auto``: that one where it can, and else a solver.
     """
 
     time_limit: float = float("inf")
@@ -42,6 +49,7 @@ class Options:
     threads: int = 1
     seed: int = 0
     safe_upper: bool = False
+    search: Search = "auto"
 
     def __post_init__(self) -> None:
         if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):

@@ -15,7 +15,7 @@ import numpy as np
 from lipc.certify import Conflict, Regions, Witness
 from lipc.compiler import Compiled
 from lipc.correspondence import Correspondence
-from lipc.errors import SolverFailedError
+from lipc.errors import QueryError, SolverFailedError
 from lipc.ir import Floats, Norm
 from lipc.mip import MixedIntegerProgram, NoGood, exclude
 from lipc.options import Options, Report
@@ -25,6 +25,7 @@ from lipc.passes.prune_stable import PruneStable
 from lipc.passes.tighten import Tighten
 from lipc.result import Result, Size
 from lipc.safe import SafeSearch
+from lipc.search.branching import BranchAndBound
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
 from lipc.witnesses import Witnesses
 
@@ -95,6 +96,7 @@ class Run:
             tolerance=solver.pruning_tolerance,
         )
         self.conflicts: list[Conflict] = []
+        self.tree: BranchAndBound | None = None
         self.nodes = self.proof_nodes = 0
         self.note = ""
         self.seconds = {**compiled.seconds, "solve": 0.0}
@@ -136,6 +138,9 @@ class Run:
     def _search(self) -> Ending:
         try:
             self._start()
+            ending = self._branch()
+            if ending is not None:
+                return ending
             self._tighten()
             ending = self._solve()
             return self._prove(ending) if self.options.safe_upper else self._settle(ending)
@@ -153,6 +158,36 @@ class Run:
         self.witnesses.start(begun + min(START_SECONDS, self.options.time_limit / 10))
         self.seconds["lower"] += monotonic() - begun
         self._report("start")
+
+    def _branch(self) -> Ending | None:
+        """Search on the SDP bound; return `None` where a solver is to go on, with that bound for a start."""
+        begun = monotonic()
+        deadline = self.started + self.options.time_limit
+        try:
+            tree = BranchAndBound(self.compiled.reduced_exactly, self._target, self.witnesses.offer, deadline)
+        except QueryError:
+            if self.options.search == "bab":
+                raise
+            return None
+        self.tree = tree if self.options.search != "mip" else None
+        try:
+            tree.relax()
+            self._on_tree(tree)
+            if self.tree is not None:
+                tree.run(lambda: self._on_tree(tree))
+        finally:
+            self.pair.take_proof(tree.upper)
+            self.nodes += tree.nodes
+            self.seconds["solve"] += monotonic() - begun
+        if self.is_closed() and (self.best is not None or tree.is_void):
+            return self._closed_ending()
+        if self.tree is None or tree.is_complete:
+            return None
+        return Ending.TIME_LIMIT
+
+    def _on_tree(self, tree: BranchAndBound) -> None:
+        self.pair.take_proof(tree.upper)
+        self._report("search", tree.nodes)
 
     def _tighten(self) -> None:
         """Decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
@@ -186,7 +221,7 @@ class Run:
             while ending is None:
                 ending = self._round()
         finally:
-            self.seconds["solve"] = monotonic() - begun
+            self.seconds["solve"] += monotonic() - begun
         return ending
 
     def _settle(self, ending: Ending) -> Ending:
@@ -370,7 +405,7 @@ class Run:
             upper_kind=kinds[1],
             certified=self.best is not None and self.is_closed(),
             witness=self.best,
-            solver=self.solver.version(),
+            solver=self.solver.version() if self.tree is None else "branch and bound on the SDP bound",
             nodes=self.nodes,
             proof_nodes=self.proof_nodes,
             size=self.size(),

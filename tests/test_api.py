@@ -215,6 +215,7 @@ ROOMS: dict[str, set[str]] = {
         "passes",
         "result",
         "safe",
+        "search",
         "solvers",
         "witnesses",
     },

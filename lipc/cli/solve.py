@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
 from lipc.cli.streams import NOT_FOUND, put
+from lipc.options import Search
 
 
 class Finite(click.FloatRange):
@@ -39,6 +40,13 @@ SEED = click.IntRange(0, 2**31 - 1)
 )
 @click.option("--threads", type=THREADS, metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="SCIP's random seed.")
+@click.option(
+    "--search",
+    type=click.Choice(get_args(Search)),
+    default="auto",
+    show_default=True,
+    help="mip: by SCIP. bab: by branch and bound on the SDP bound, proven without a solver. auto: bab where it can.",
+)
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -53,6 +61,7 @@ def command(
     gap: float,
     threads: int,
     seed: int,
+    search: Search,
     safe_upper: bool,
     as_json: bool,
     quiet: bool,
@@ -66,7 +75,7 @@ def command(
     from lipc.cli.show import ProgressLog, show_result
     from lipc.driver import Options, solve
 
-    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper)
+    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper, search)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     log = ProgressLog(quiet)

@@ -84,6 +84,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "options.threads": int,
     "options.seed": int,
     "options.safe_upper": bool,
+    "options.search": str,
 }
 
 
