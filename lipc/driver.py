@@ -59,7 +59,7 @@ def solve(
     options
         Limits and tolerances.
     solver
-        Default: SCIP.
+        Default: SCIP. With one given, the search ``auto`` is ``mip``.
     on_report
         Called often with the progress.
 
@@ -76,6 +76,8 @@ def solve(
         from lipc.solvers.scip import Scip
 
         solver = Scip()
+    elif options.search == "auto":
+        options = replace(options, search="mip")
     if isinstance(model, Compiled):
         if query is not None:
             raise QueryError("the model is compiled already", hint="ask the question when compiling")
