@@ -81,8 +81,17 @@ def case(seed: int, kind: NetworkKind) -> tuple[Network, np.ndarray] | None:
     return (net, points[best]) if gaps[best, -1] - gaps[best, -2] > 1e-6 else None
 
 
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("kind", ["generic", "zero biases", "duplicated neurons"])
+@pytest.mark.parametrize(
+    ("kind", "norm"),
+    [
+        ("generic", "linf"),
+        ("zero biases", "l1"),
+        ("duplicated neurons", "linf"),
+        pytest.param("generic", "l1", marks=pytest.mark.slow),
+        pytest.param("zero biases", "linf", marks=pytest.mark.slow),
+        pytest.param("duplicated neurons", "l1", marks=pytest.mark.slow),
+    ],
+)
 def test_the_radius_is_that_of_exact_constants(kind: NetworkKind, norm: oracle.Norm) -> None:
     found = case(1, kind)
     assert found is not None

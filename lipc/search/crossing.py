@@ -42,7 +42,8 @@ def _lengths(rates: Floats, room: Floats, needed: Floats) -> Floats:
     rates, room = np.take_along_axis(rates, order, 1), np.take_along_axis(room, order, 1)
     spent = np.cumsum(rates * room, axis=1) - rates * room  # by the inputs that have no more room
     left = np.cumsum(rates[:, ::-1], axis=1)[:, ::-1]
-    lengths = np.divide(needed[:, None] - spent, left, out=np.full_like(rates, np.inf), where=left > 0)
+    with np.errstate(over="ignore"):  # an input without a rate: as far as there is room
+        lengths = (needed[:, None] - spent) / np.maximum(left, np.finfo(np.float64).tiny)
     first = np.argmax(lengths <= room, axis=1)
     return np.asarray(np.take_along_axis(np.minimum(lengths, room), first[:, None], 1)[:, 0])
 
@@ -53,6 +54,7 @@ def _greedy(rates: Floats, room: Floats, needed: Floats) -> Floats:
     rates, room = np.take_along_axis(rates, order, 1), np.take_along_axis(room, order, 1)
     spent = np.cumsum(rates * room, axis=1) - rates * room
     steps = np.empty_like(rates)
-    lengths = np.divide(needed[:, None] - spent, rates, out=np.zeros_like(rates), where=rates > 0)
+    with np.errstate(over="ignore"):  # an input without a rate: as far as there is room
+        lengths = (needed[:, None] - spent) / np.maximum(rates, np.finfo(np.float64).tiny)
     np.put_along_axis(steps, order, np.clip(lengths, 0.0, room), 1)
     return steps

@@ -206,7 +206,7 @@ RELAXED = settings(
 )
 
 
-@settings(RELAXED, max_examples=150)
+@settings(RELAXED, max_examples=60)
 @given(programs())
 def test_random_programs_mean_what_numpy_says(case: tuple[str, Program, Meaning]) -> None:
     check(case)

@@ -50,7 +50,7 @@ def check_round_trip(program: Program) -> None:
 
 
 @given(programs())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_random_programs(program: Program) -> None:
     check_round_trip(program)
 
