@@ -287,9 +287,9 @@ class Sdp:
             best = point if point.value < best.value else best
             # On the central path the best F is less by the weight times the number of multipliers at most.
             reach = weight * self.size
+            if point.value - reach - 2 * decrement > target:
+                break  # it will not come down that far
             if decrement < 0.3 * reach:
-                if point.value - reach - decrement > target and barrier <= BARRIER and last > LAST_BARRIER:
-                    break
                 if barrier <= last:
                     break
                 barrier = max(0.1 * barrier, last)
