@@ -193,8 +193,8 @@ class BranchAndBound:
         self.nodes += 1
         bound = -np.inf
         states = self.possible.conflicts.imply(node.states)
-        if states is not None and (not self._is_new(node) or self._may_be(states)):
-            bound = self._bound(replace(node, states=states))
+        if states is not None:
+            bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
         if node.decision is not None:
             self.costs.record(node.decision, max(bound, self.target()))
 
@@ -218,8 +218,12 @@ class BranchAndBound:
         gradients = pullback(self.program, values, np.eye(outputs), self.possible.input)
         return float(self.norm.dual_of(_objectives(self.program)[1] @ gradients).max())
 
-    def _bound(self, node: Node) -> float:
-        """Bound a node whose states may be possible, and push what it splits into; return the bound."""
+    def _bound(self, node: Node, *, checked: bool) -> float:
+        """Bound a node, and push what it splits into, if its states may be possible; return the bound.
+
+        The bound is cheaper than to ask what is possible (`checked`: it was asked), so it comes first.
+        """
+        known = node.states if checked else None
         while True:
             quadratic = self._restrict(node.root, node.direction, node.states)
             if not len(quadratic.switches):
@@ -237,6 +241,8 @@ class BranchAndBound:
             if further is None:
                 return -np.inf
             if further is node:
+                if node.states is not known and not self._may_be(node.states):
+                    return -np.inf
                 self._split(node, quadratic, probes)
                 return node.bound
             node = further
@@ -272,15 +278,12 @@ class BranchAndBound:
                 return None
             if dropped:
                 self._set(sdp.quadratic, direction, states, entry, not dropped[0])
+        if (states == node.states).all() and np.array_equal(direction, node.direction, equal_nan=True):
+            return node
         if (states == node.states).all():
-            same = np.array_equal(direction, node.direction, equal_nan=True)
-            return node if same else replace(node, direction=direction)
+            return replace(node, direction=direction)
         implied = self.possible.conflicts.imply(states)
-        return (
-            replace(node, direction=direction, states=implied)
-            if implied is not None and self._may_be(implied)
-            else None
-        )
+        return None if implied is None else replace(node, direction=direction, states=implied)
 
     def _set(self, quadratic: Quadratic, direction: Floats, states: States, entry: int, high: bool) -> None:
         """Decide an entry; a bit that is decided already, by another switch that reads it, stays."""
