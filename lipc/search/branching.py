@@ -30,6 +30,9 @@ from lipc.search.pseudocosts import Decision, PseudoCosts
 STEPS = 12
 """Newton steps at a node."""
 
+TRIALS = 8
+"""The likeliest places that are tried before one is chosen, as long as little is known of them."""
+
 MOST_ROOTS = 4096
 """Trees: one for each output, and in l_1 for each input and sign; outputs in l_1: for each choice of their signs."""
 
@@ -229,23 +232,29 @@ class BranchAndBound:
             if not len(quadratic.switches):
                 return self._leaf(node, min(node.bound, quadratic.largest()))
             sdp = Sdp(quadratic)
-            target = self.target()
-            point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS)
-            spread = quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
-            node = replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point)))
+            node, point = self._lower(node, sdp)
             self.current = node.bound
-            if node.bound <= target:
+            if node.bound <= self.target():
                 return self._drop(node.bound)
             probes = sdp.probe(point)
             further = self._decide(node, sdp, point, probes)
-            if further is None:
-                return -np.inf
             if further is node:
                 if node.states is not known and not self._may_be(node.states):
                     return -np.inf
-                self._split(node, quadratic, probes)
-                return node.bound
+                known = node.states
+                further = self._split(node, quadratic, probes)
+                if further is node:
+                    return node.bound
+            if further is None:
+                return -np.inf
             node = further
+
+    def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
+        """Return a node with better multipliers, as far as they bring its bound down to the target."""
+        target = self.target()
+        point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS)
+        spread = sdp.quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
+        return replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point))), point
 
     def _start(self, sdp: Sdp, node: Node) -> Point:
         """Return the parent's multipliers; should rounding make them invalid, new ones."""
@@ -298,17 +307,57 @@ class BranchAndBound:
         bits = self.unrolled.bits[quadratic.switches]
         return np.concatenate([len(self.unrolled.places) + quadratic.signs, bits])
 
-    def _split(self, node: Node, quadratic: Quadratic, probes: Probes) -> None:
-        """Push two children: signs are decided first, and what is expected to bring most on both sides."""
+    def _split(self, node: Node, quadratic: Quadratic, probes: Probes) -> Node | None:
+        """Push two children: signs are decided first, and what is expected to bring most on both sides.
+
+        Returns
+        -------
+        Node or None
+            `node` itself; or what is left of it, and nothing is pushed.
+        """
+        places = self._places(quadratic)
+        order = np.argsort(-self._scores(node, quadratic, probes), kind="stable")
+        tried = False
+        for entry in order[:TRIALS].tolist():
+            if self.costs.is_reliable(int(places[entry])):
+                continue
+            tried = True
+            sides = [self._child(node, quadratic, probes, entry, side) for side in (True, False)]
+            dropped = [self._try(child) <= self.target() for child in sides]
+            if all(dropped):
+                return None
+            if any(dropped):
+                return replace(sides[dropped.index(False)], decision=node.decision)
+        entry = int(np.argmax(self._scores(node, quadratic, probes))) if tried else int(order[0])
+        for side in (True, False):
+            self._push(self._child(node, quadratic, probes, entry, side))
+        return node
+
+    def _scores(self, node: Node, quadratic: Quadratic, probes: Probes) -> Floats:
+        """Return the product of the gains expected on both sides; of signs alone as long as there are any."""
         places, room = self._places(quadratic), node.bound - self.target()
         low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
         score = low * high
-        entry = int(np.argmax(score[: quadratic.free_signs] if quadratic.free_signs else score))
-        for side in (True, False):
-            direction, states = node.direction.copy(), node.states.copy()
-            self._set(quadratic, direction, states, entry, side)
-            decision = Decision(int(places[entry]), int(side), node.bound, float(probes.violation[entry]))
-            self._push(replace(node, direction=direction, states=states, decision=decision))
+        return np.asarray(score[: quadratic.free_signs] if quadratic.free_signs else score)
+
+    def _child(self, node: Node, quadratic: Quadratic, probes: Probes, entry: int, side: bool) -> Node:
+        direction, states = node.direction.copy(), node.states.copy()
+        self._set(quadratic, direction, states, entry, side)
+        place = int(self._places(quadratic)[entry])
+        decision = Decision(place, int(side), node.bound, float(probes.violation[entry]))
+        return replace(node, direction=direction, states=states, decision=decision)
+
+    def _try(self, child: Node) -> float:
+        """Return the bound of a child, and remember what its decision brings (strong branching)."""
+        quadratic = self._restrict(child.root, child.direction, child.states)
+        bound = min(child.bound, quadratic.largest())
+        if len(quadratic.switches):
+            bound = self._lower(child, Sdp(quadratic))[0].bound
+        if child.decision is not None:
+            self.costs.record(child.decision, max(bound, self.target()))
+        if bound <= self.target():
+            self._drop(bound)
+        return bound
 
     def _leaf(self, node: Node, bound: float) -> float:
         """Look at a part of which the gradient is known: reach it, refute it, or decide more of its neurons."""

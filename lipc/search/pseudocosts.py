@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from lipc.ir import Floats
 
+RELIABLE = 4
+"""Decisions on each side after which a place is known (Achterberg, Koch & Martin, "Branching rules revisited", 2005)."""
+
 TINY = 1e-12
 """A violation as small as this is none."""
 
@@ -60,3 +63,7 @@ class PseudoCosts:
             average = sums.sum() / counts.sum() if counts.any() else 1.0
             rates[part] = (sums + average) / (counts + 1)
         return np.asarray(rates[places] * violations)
+
+    def is_reliable(self, place: int) -> bool:
+        """Return whether both sides of a place were decided often enough to go by what that brought."""
+        return bool(self._counts[:, place].min() >= RELIABLE)
