@@ -29,6 +29,9 @@ LARGEST_UNIT = 100
 TINY = 1e-250
 """What is added to sizes at every step, for products that underflow."""
 
+LARGEST = 1e100
+"""Derivatives whose slack is beyond are refused: what is computed from them might overflow."""
+
 Place = tuple[int, int]
 """A conditional, and an entry of it."""
 
@@ -75,6 +78,7 @@ class Unrolled:
         return len(self.bits)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def unroll(program: Program) -> Unrolled:
     """Return the derivative of a network's result.
 
@@ -86,7 +90,7 @@ def unroll(program: Program) -> Unrolled:
     Raises
     ------
     QueryError
-        If the network is too large for dense matrices, or has bits of its own.
+        If the network is too large for dense matrices, or its numbers are, or it has bits of its own.
     """
     program.network_input()
     first, inputs = _places(program)
@@ -115,7 +119,7 @@ def unroll(program: Program) -> Unrolled:
             read[here], tangents[value] = _in_units(read[here], inputs + here)
     direct, through = read[:, :inputs], read[:, inputs:]
     outputs, slack = tangents[program.result], _slack(program, columns)
-    if not (np.isfinite(read).all() and np.isfinite(outputs).all() and np.isfinite(slack).all()):
+    if not (np.isfinite(read).all() and np.isfinite(outputs).all() and (slack < LARGEST).all()):
         raise QueryError("the derivative's numbers are too large to write out", hint="--search mip")
     return Unrolled(direct, through, outputs, bits, tuple(places), _levels(through), slack)
 
