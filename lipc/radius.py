@@ -89,7 +89,7 @@ def certify_radius(
     options
         Time limit (for all of it), threads and seed; the gap is that of `tolerance`.
     solver
-        Default: SCIP.
+        Default: SCIP. With one given, the search ``auto`` is ``mip``.
     on_report
         Called with the progress.
 
@@ -99,10 +99,13 @@ def certify_radius(
         As their names say.
     """
     started = monotonic()
+    chosen = replace(options or Options(), gap=GAP * tolerance)
     if solver is None:
         from lipc.solvers.scip import Scip
 
         solver = Scip()
+    elif chosen.search == "auto":
+        chosen = replace(chosen, search="mip")
     network = read_model(model, drop_softmax=drop_softmax)
     point = _checked_center(network, center, clip)
     if norm not in (Norm.LINF, Norm.L1):
@@ -112,7 +115,6 @@ def certify_radius(
     if max_radius is not None and not 0 < max_radius < inf:
         raise QueryError(f"the largest radius is {max_radius}", hint="it must be positive and finite")
     within = Polytope.space(len(point)) if clip is None else box(*(np.full(len(point), side) for side in clip))
-    chosen = replace(options or Options(), gap=GAP * tolerance)
     search = _Search(network, point, norm, within, chosen, solver, mode, tolerance, started, on_report)
     return search.result(label, max_radius)
 
@@ -162,6 +164,7 @@ class _Search:
         self.largest = LARGEST_RADIUS
         self.solves = 0
         self.by_solver = False
+        self.engines: list[str] = []
         self.status = ""
 
     def result(self, label: int | None, max_radius: float | None) -> RadiusResult:
@@ -193,7 +196,7 @@ class _Search:
             norm=self.norm,
             classes=tuple(self.classes),
             adversarial=found,
-            solver=self.solver.version(),
+            solver=" and ".join(self.engines) or self.solver.version(),
             solves=self.solves,
             seconds=monotonic() - self.started,
             model=self.network.source,
@@ -298,6 +301,7 @@ class _Search:
         options = replace(self.options, time_limit=max(self._remaining(), 0.0))
         run = Run.of(compiled, self.solver, options, lambda _: None, monotonic(), needed)
         self.solves += 1
+        self.engines += [engine for engine in run.engines if engine not in self.engines]
         self._take_slope(each, run.best)
         before = each.radius
         self._take_bound(each, radius, run.pair.bound)

@@ -54,6 +54,10 @@ BELOW_ATTAINED = 1e-7
 """Bounds are tightened for values down to this part below what is attained: passes round coefficients."""
 
 
+SEARCH = "branch and bound on the SDP bound"
+"""What a result names as its solver where our own search was one."""
+
+
 class Run:
     """The state of one solve: the best witness, the bound so far, and the cuts.
 
@@ -96,11 +100,16 @@ class Run:
             tolerance=solver.pruning_tolerance,
         )
         self.conflicts: list[Conflict] = []
-        self.tree: BranchAndBound | None = None
+        self.engines: list[str] = []  # what the answer was worked on by
         self.nodes = self.proof_nodes = 0
         self.note = ""
         self.seconds = {**compiled.seconds, "solve": 0.0}
         self.ending = Ending.UNPROVEN
+
+    @property
+    def engine(self) -> str:
+        """What the answer was worked on by; without a word of that, the solver that would have been asked."""
+        return " and ".join(self.engines) or self.solver.version()
 
     @property
     def best(self) -> Witness | None:
@@ -163,27 +172,37 @@ class Run:
         """Search on the SDP bound; return `None` where a solver is to go on, with that bound for a start."""
         begun = monotonic()
         deadline = self.started + self.options.time_limit
+        own = self.options.search != "mip"
         try:
             tree = BranchAndBound(self.compiled.reduced_exactly, self._target, self.witnesses.offer, deadline)
         except QueryError:
             if self.options.search == "bab":
                 raise
             return None
-        self.tree = tree if self.options.search != "mip" else None
+        if own:
+            self.engines.append(SEARCH)
         try:
             tree.relax()
             self._on_tree(tree)
-            if self.tree is not None:
+            if own:
                 tree.run(lambda: self._on_tree(tree))
+        except QueryError:  # numbers too far apart for its factorizations
+            if self.options.search == "bab":
+                raise
+            return None
         finally:
             self.pair.take_proof(tree.upper)
             self.nodes += tree.nodes
             self.seconds["solve"] += monotonic() - begun
-        if self.is_closed() and (self.best is not None or tree.is_void):
+        if self.is_closed() and (self.best is not None or self.pair.known > -np.inf or tree.is_void):
+            self.engines = [SEARCH]
             return self._closed_ending()
-        if self.tree is None or tree.is_complete:
-            return None
-        return Ending.TIME_LIMIT
+        if own and not tree.is_complete:
+            return Ending.TIME_LIMIT
+        if self.options.search == "bab":
+            self.note = "the search ended at patterns that it could neither reach nor refute"
+            return Ending.UNPROVEN
+        return None
 
     def _on_tree(self, tree: BranchAndBound) -> None:
         self.pair.take_proof(tree.upper)
@@ -292,6 +311,8 @@ class Run:
         remaining = share * self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
             return Ending.TIME_LIMIT
+        if self.solver.version() not in self.engines:
+            self.engines.append(self.solver.version())
         try:
             outcome = self.solver.solve(self._task(remaining), self._on_progress)
         except SolverFailedError as error:
@@ -405,7 +426,7 @@ class Run:
             upper_kind=kinds[1],
             certified=self.best is not None and self.is_closed(),
             witness=self.best,
-            solver=self.solver.version() if self.tree is None else "branch and bound on the SDP bound",
+            solver=self.engine,
             nodes=self.nodes,
             proof_nodes=self.proof_nodes,
             size=self.size(),

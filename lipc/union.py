@@ -68,6 +68,7 @@ class Union:
         self.lower = -np.inf
         self.best: Witness | None = None
         self.notes: list[str] = []
+        self.engines: list[str] = []
         self.nodes = self.proof_nodes = 0
         self.seconds: dict[str, float] = {}
         self.description: dict[str, object] = {}
@@ -201,6 +202,7 @@ class Union:
         piece.ending, piece.magnitude, piece.size = run.ending, pair.magnitude, run.size()
         if run.best is not None and (self.best is None or pair.attained > self.lower):
             self.best, self.lower = run.best, max(pair.attained, self.lower)
+        self.engines += [engine for engine in run.engines if engine not in self.engines]
         self.nodes += run.nodes
         self.proof_nodes += run.proof_nodes
         if run.note and run.note not in self.notes:
@@ -242,7 +244,7 @@ class Union:
             upper_kind=kinds[1] if self.sign > 0 else kinds[0],
             certified=self.best is not None and ending is not Ending.INFEASIBLE and self._is_closed() and gap < np.inf,
             witness=self.best,
-            solver=self.solver.version(),
+            solver=" and ".join(self.engines) or self.solver.version(),
             nodes=self.nodes,
             proof_nodes=self.proof_nodes,
             size=max((piece.size for piece in self.pieces), key=lambda size: size.variables),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +20,7 @@ from lipc.driver import Report
 from lipc.search.ascent import Found
 from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
 
-SAFE = Options(safe_upper=True)
+SAFE = Options(safe_upper=True, search="mip")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -116,7 +117,7 @@ def test_an_interrupt_leaves_what_is_proven(after: int) -> None:
 def test_a_time_limit_leaves_what_is_proven(limit: float) -> None:
     net = random_network(1, (10, 30, 30, 30, 1))
     query = Query(box(-1.0, np.ones(10)))
-    result = lipc.solve(from_weights(*net), query, options=Options(time_limit=limit, safe_upper=True))
+    result = lipc.solve(from_weights(*net), query, options=replace(SAFE, time_limit=limit))
     assert (result.status, result.upper_kind, result.certified) == ("time_limit", "rigorous", False)
     assert 0 < result.lower < result.upper
 

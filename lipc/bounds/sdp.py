@@ -21,7 +21,7 @@ from scipy.linalg import lapack
 
 from lipc.bounds.rounding import UNDERFLOW, UNIT
 from lipc.bounds.unrolled import Unrolled
-from lipc.errors import InternalError
+from lipc.errors import QueryError
 from lipc.ir import Floats
 
 FREE = -1
@@ -377,6 +377,11 @@ def first_multipliers(unrolled: Unrolled, quadratic: Quadratic) -> Floats:
     """Return multipliers of all inputs and switches with a positive definite Q, to begin with.
 
     Level by level from the last one each is larger than the next by the square of the norm between them.
+
+    Raises
+    ------
+    QueryError
+        If rounding leaves no such matrix.
     """
     for growth in GROWTHS:
         multipliers = np.ones(unrolled.inputs + unrolled.switches)
@@ -391,7 +396,7 @@ def first_multipliers(unrolled: Unrolled, quadratic: Quadratic) -> Floats:
         point = sdp.at(chosen)
         if point is not None:
             return multipliers * _best_scale(quadratic, point)
-    raise InternalError("no multipliers with a positive definite matrix were found")
+    raise QueryError("the network's numbers are too far apart for the SDP bound", hint="--search mip")
 
 
 def _best_scale(quadratic: Quadratic, point: Point) -> float:

@@ -3,6 +3,10 @@
 In forward mode a direction v goes through the network: a switch k receives ``q_k = A_k v + B_k u`` from the direction
 and from earlier switches, and passes on ``u_k = a_k q_k``, where ``a_k`` is the bit that the forward pass made. The
 derivative of the outputs along v is ``C v + D u``. Products with matrices add rounding; `slack` bounds all of it.
+
+A switch passes on any multiple of what it is given, so the unit of each ``u_k`` is free. Each is measured in the power
+of two that brings its row of A and B near length 1: layers of weights that are far from 1 leave the matrices of the SDP
+bound as well conditioned as any other's.
 """
 
 from __future__ import annotations
@@ -19,13 +23,22 @@ from lipc.ir import Affine, Conditional, Floats, Input, Kind, Program, Switch
 MOST_NUMBERS = 20_000_000
 """Coefficients that may be held: values times columns."""
 
+LARGEST_UNIT = 100
+"""Exponents of units are within this and minus this, so that what underflows for a unit's sake is below `TINY`."""
+
+TINY = 1e-250
+"""What is added to sizes at every step, for products that underflow."""
+
+LARGEST = 1e100
+"""Derivatives whose slack is beyond are refused: what is computed from them might overflow."""
+
 Place = tuple[int, int]
 """A conditional, and an entry of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Unrolled:
-    """The derivative of a network of ``n`` inputs, ``s`` switches and ``m`` outputs.
+    """The derivative of a network of ``n`` inputs, ``s`` switches and ``m`` outputs, each switch in a unit of its own.
 
     Parameters
     ----------
@@ -65,6 +78,7 @@ class Unrolled:
         return len(self.bits)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def unroll(program: Program) -> Unrolled:
     """Return the derivative of a network's result.
 
@@ -76,7 +90,7 @@ def unroll(program: Program) -> Unrolled:
     Raises
     ------
     QueryError
-        If the network is too large for dense matrices, or has bits of its own.
+        If the network is too large for dense matrices, or its numbers are, or it has bits of its own.
     """
     program.network_input()
     first, inputs = _places(program)
@@ -102,12 +116,29 @@ def unroll(program: Program) -> Unrolled:
             here = first[value] + np.arange(op.size)
             read[here] = tangents[op.operand]
             bits[here] = [index[op.bit, entry] for entry in range(op.size)]
-            tangents[value] = np.zeros((op.size, columns))
-            tangents[value][np.arange(op.size), inputs + here] = 1.0
+            read[here], tangents[value] = _in_units(read[here], inputs + here)
     direct, through = read[:, :inputs], read[:, inputs:]
-    outputs = tangents[program.result]
-    levels = _levels(through)
-    return Unrolled(direct, through, outputs, bits, tuple(places), levels, _slack(program, read, outputs, inputs))
+    outputs, slack = tangents[program.result], _slack(program, columns)
+    if not (np.isfinite(read).all() and np.isfinite(outputs).all() and (slack < LARGEST).all()):
+        raise QueryError("the derivative's numbers are too large to write out", hint="--search mip")
+    return Unrolled(direct, through, outputs, bits, tuple(places), _levels(through), slack)
+
+
+def _in_units(rows: Floats, columns: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return what switches read in the units chosen for them, and what they pass on.
+
+    Parameters
+    ----------
+    rows
+        Shape ``(k, n + s)``, what they read.
+    columns
+        Shape ``(k,)``, their own.
+    """
+    _, exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))
+    exponents = np.clip(exponents, -LARGEST_UNIT, LARGEST_UNIT)
+    passed = np.zeros_like(rows)
+    passed[np.arange(len(rows)), columns] = np.ldexp(1.0, exponents)
+    return np.ldexp(rows, -exponents[:, None]), passed
 
 
 def _places(program: Program) -> tuple[dict[int, int], int]:
@@ -130,16 +161,27 @@ def _levels(through: Floats) -> tuple[NDArray[np.int64], ...]:
     return tuple(np.flatnonzero(depth == level) for level in range(int(depth.max(initial=-1)) + 1))
 
 
-def _slack(program: Program, read: Floats, outputs: Floats, inputs: int) -> Floats:
+def _slack(program: Program, columns: int) -> Floats:
     """Return how far all roundings together may carry a derivative: a part of the sum of its absolute terms.
 
-    Every coefficient is a sum of products along paths. Sums of at most ``columns`` numbers, at most twice for each
-    operation (here, and where neurons are substituted), err by `relative` times the sum of absolute values.
+    A derivative is a sum over paths of products of weights, and bits. What is computed has each product off by a factor
+    within ``(1 + u)^steps``: an affine map adds as many steps as it adds numbers, a level of switches that are
+    substituted as many as there are columns, the objective again as many. There are no more levels than operations, so
+    `relative` is more than twice what all of that comes to.
     """
-    reach = np.zeros(read.shape[1])
-    reach[:inputs] = 1.0
-    for switch, row in enumerate(np.abs(read)):
-        reach[inputs + switch] = row @ reach
-    widest = max([read.shape[1], *(op.size for op in program.ops)])
+    _, domain = program.network_input()
+    sizes: dict[int, Floats] = {}
+    widest = columns
+    for value, op in enumerate(program.ops):
+        if isinstance(op, Input):
+            sizes[value] = np.ones(domain.size)
+        elif isinstance(op, Affine):
+            sizes[value] = np.full(op.size, TINY)
+            widest = max(widest, sum(program.ops[term.operand].size + 1 for term in op.terms))
+            for term in op.terms:
+                if program.ops[term.operand].kind is not Kind.BIT:
+                    sizes[value] += abs(term.matrix) @ sizes[term.operand]
+        elif isinstance(op, Switch):
+            sizes[value] = sizes[op.operand] + TINY
     relative = 4 * (len(program.ops) + 2) * (widest + 4) * UNIT
-    return np.asarray(relative * (np.abs(outputs) @ reach) * (1 + 1e-9))
+    return np.asarray(relative * sizes[program.result])

@@ -120,7 +120,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
             "program",
             f"{size.variables} variables ({size.binaries} binary), {size.rows} rows, {size.nonzeros} nonzeros",
         ),
-        ("nodes", str(result.nodes)),
+        ("nodes", f"{result.nodes}  ({result.solver})"),
         (
             "time",
             f"{time['total']:.2f} s: import {time['import']:.2f}, bounds {time['bounds']:.2f}, "

@@ -127,8 +127,12 @@ class BranchAndBound:
     def run(self, on_node: Callable[[], None] = lambda: None, most_nodes: float = np.inf) -> None:
         """Search, after `relax`, until nothing above the target is open, or time or nodes are used up."""
         while not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
-            node = self.deep.pop() if self.deep else heappop(self.open)[2]
-            self.current = node.bound
+            node = self.deep[-1] if self.deep else self.open[0][2]
+            self.current = node.bound  # before it is taken: an interrupt may come between any two lines
+            if self.deep:
+                self.deep.pop()
+            else:
+                heappop(self.open)
             self._visit(node)
             self.current = -np.inf
             on_node()
@@ -197,7 +201,10 @@ class BranchAndBound:
         bound = -np.inf
         states = self.possible.conflicts.imply(node.states)
         if states is not None:
-            bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
+            try:
+                bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
+            except QueryError:  # rounding leaves no multipliers
+                self.left = max(self.left, node.bound)
         if node.decision is not None:
             self.costs.record(node.decision, max(bound, self.target()))
 

@@ -20,6 +20,8 @@ from cli_process import command
 from onnx import numpy_helper
 
 from lipc.cli.main import main
+from lipc.search.ascent import Found
+from lipc.search.branching import BranchAndBound
 from lipc.solvers.base import Outcome, SecondInterruptError, Task
 from lipc.solvers.scip import Scip
 
@@ -191,8 +193,13 @@ def test_the_table_holds_the_answer(lipc: Call, small: str) -> None:
     assert (shown.code, shown.err) == (0, "")
     headline = shown.out.splitlines()[0]
     assert headline.strip() == f"local Lipschitz constant = {content['lower']:.8g}"
-    for text in (repr(content["lower"]), repr(content["upper"]), "SCIP", "11:", small.rsplit("/", 1)[1]):
+    search = "branch and bound on the SDP bound"
+    assert content["solver"] == search
+    for text in (repr(content["lower"]), repr(content["upper"]), search, "11:", small.rsplit("/", 1)[1]):
         assert text in shown.out
+    by_solver = lipc("solve", small, *BOX, "--search", "mip")
+    assert "SCIP" in by_solver.out
+    assert by_solver.out.splitlines()[0] == headline
     assert max(map(len, shown.out.splitlines())) <= 200
     ranged = lipc("solve", small, *BOX, "--objective", "max", "--output", "1")
     assert ranged.out.startswith("maximum of the output = ")
@@ -294,7 +301,7 @@ def test_the_second_ctrl_c_leaves_one_line(
         raise SecondInterruptError
 
     monkeypatch.setattr(Scip, "solve", give_up)
-    assert main(["solve", small, *BOX, "--json"]) == 130
+    assert main(["solve", small, *BOX, "--search", "mip", "--json"]) == 130
     assert_interrupted(*capfd.readouterr())
 
 
@@ -305,10 +312,47 @@ def test_the_first_ctrl_c_outside_the_solver_gives_the_pair(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Scip, "solve", interrupted)
-    assert main(["solve", small, *BOX, "--json"]) == 1
+    assert main(["solve", small, *BOX, "--search", "mip", "--json"]) == 1
     out, err = capfd.readouterr()
     assert json.loads(out)["status"] == "interrupted"
     assert err == ""
+
+
+@pytest.mark.parametrize("step", ["relax", "_visit", "_bound", "_split", "_leaf"])
+def test_ctrl_c_in_the_search_gives_the_pair(
+    small: str, step: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert main(["solve", small, *BOX, "--json"]) == 0
+    answer = json.loads(capfd.readouterr().out)
+    monkeypatch.setattr("lipc.witnesses.ascend", lambda program, *_, **__: Found(program.network_input()[1].lower, 0.0))
+    monkeypatch.setattr(BranchAndBound, step, interrupted)
+    assert main(["solve", small, *BOX, "--search", "bab", "--json"]) == 1
+    out, err = capfd.readouterr()
+    content = json.loads(out)
+    assert (content["status"], content["solver"], err) == ("interrupted", "branch and bound on the SDP bound", "")
+    assert content["lower"] <= answer["lower"] <= answer["upper"] <= content["upper"] * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [("--objective", "max", "--output", "0"), ("--norm", "l2"), ("--objective", "min", "--output", "1")]
+)
+def test_a_search_that_cannot_answer_is_refused_in_one_line(lipc: Call, small: str, options: tuple[str, ...]) -> None:
+    shown = lipc("solve", small, *BOX, *options, "--search", "bab")
+    message = "the SDP bound answers questions of Lipschitz constants in l_inf and l_1; --search mip"
+    assert (shown.code, shown.out, shown.err) == (2, "", f"lipc: error: {message}\n")
+    assert lipc("solve", small, *BOX, *options).code == 0
+
+
+def test_a_network_too_large_for_the_search(lipc: Call, small: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.search.branching.MOST_ENTRIES", 5)
+    shown = lipc("solve", small, *BOX, "--search", "bab")
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err == "lipc: error: the network is too large for the SDP bound; --search mip\n"
+    content = json.loads(lipc("solve", small, *BOX, "--json").out)
+    assert (content["status"], content["solver"].split()[0]) == ("optimal", "SCIP")
 
 
 @pytest.mark.parametrize("step", ["lipc.compiler.read_model", "lipc.compiler.run_passes", "lipc.compiler.lower"])
