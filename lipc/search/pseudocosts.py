@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lipc.ir import Floats
 
 RELIABLE = 4
-"""Decisions on each side after which a place is known (Achterberg, Koch & Martin, "Branching rules revisited", 2005)."""
+"""Decisions on each side after which a place is known (Achterberg, Koch & Martin, Branching rules revisited, 2005)."""
 
 TINY = 1e-12
 """A violation as small as this is none."""
