@@ -42,6 +42,8 @@ class Options:
     search
         ``mip``: a solver. ``bab``: our own branch and bound on the SDP bound, for Lipschitz constants in l_inf and l_1
         of networks with a few hundred inputs and neurons. ``auto``: that one where it can, and else a solver.
+    jobs
+        Processes of the branch and bound on the SDP bound.
     """
 
     time_limit: float = float("inf")
@@ -50,7 +52,9 @@ class Options:
     seed: int = 0
     safe_upper: bool = False
     search: Search = "auto"
+    jobs: int = 1
 
     def __post_init__(self) -> None:
-        if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0):
-            raise QueryError("time limit, gap and seed may not be negative, and there is at least one thread")
+        if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0 and self.jobs >= 1):
+            message = "time limit, gap and seed may not be negative, and there is at least one thread and one job"
+            raise QueryError(message)

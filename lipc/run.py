@@ -26,6 +26,7 @@ from lipc.passes.tighten import Tighten
 from lipc.result import Result, Size
 from lipc.safe import SafeSearch
 from lipc.search.branching import BranchAndBound
+from lipc.search.parallel import ParallelSearch
 from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
 from lipc.witnesses import Witnesses
 
@@ -174,7 +175,9 @@ class Run:
         deadline = self.started + self.options.time_limit
         own = self.options.search != "mip"
         try:
-            tree = BranchAndBound(self.compiled.reduced_exactly, self._target, self.witnesses.offer, deadline)
+            parts = (self.compiled.reduced_exactly, self._target, self.witnesses.offer, deadline)
+            jobs = self.options.jobs
+            tree = BranchAndBound(*parts) if jobs == 1 else ParallelSearch(*parts, jobs=jobs)
         except QueryError:
             if self.options.search == "bab":
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from os import cpu_count
 from typing import Any, get_args
 
 import click
@@ -26,6 +27,7 @@ class Finite(click.FloatRange):
 NOT_NEGATIVE = Finite(min=0)
 SECONDS = Finite(min=0, max=1e20)
 THREADS = click.IntRange(1, 64)
+JOBS = click.IntRange(1, 256)
 SEED = click.IntRange(0, 2**31 - 1)
 """What SCIP takes; it answers anything else with lines of its own on stderr."""
 
@@ -47,6 +49,8 @@ SEED = click.IntRange(0, 2**31 - 1)
     show_default=True,
     help="mip: by SCIP. bab: by branch and bound on the SDP bound, proven without a solver. auto: bab where it can.",
 )
+@click.option("--split", is_flag=True, help="Cut the question into pieces, searched by a process for each core.")
+@click.option("--jobs", type=JOBS, metavar="N", help="Processes for the pieces; implies --split.  [default: 1]")
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -62,12 +66,14 @@ def command(
     threads: int,
     seed: int,
     search: Search,
+    split: bool,
+    jobs: int | None,
     safe_upper: bool,
     as_json: bool,
     quiet: bool,
     **question: Any,
 ) -> int:
-    """Solve a question with SCIP and certify the answer.
+    """Solve a question and certify the answer.
 
     The lower bound is the gradient at a witness, re-computed in exact arithmetic. A time limit or Ctrl-C gives the
     pair reached so far; Ctrl-C twice gives up. The exit code is 1 where the pair is not closed.
@@ -75,7 +81,8 @@ def command(
     from lipc.cli.show import ProgressLog, show_result
     from lipc.driver import Options, solve
 
-    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper, search)
+    count = jobs or (cpu_count() or 1 if split else 1)
+    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper, search, count)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     log = ProgressLog(quiet)

@@ -254,6 +254,14 @@ class Program:
         ((value, op),) = ((value, op) for value, op in enumerate(self.ops) if isinstance(op, Input))
         return value, op.domain
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A mapping proxy cannot be pickled.
+        return _restored, (self.ops, self.result, self.objective, dict(self.bounds))
+
     def with_bounds(self, bounds: Mapping[int, Interval]) -> Program:
         """Return the same program with these bounds in place of its own."""
         return replace(self, bounds=MappingProxyType(dict(bounds)))
+
+
+def _restored(ops: tuple[Op, ...], result: int, objective: Objective | None, bounds: dict[int, Interval]) -> Program:
+    return Program(ops, result, objective, MappingProxyType(bounds))

@@ -137,6 +137,18 @@ class BranchAndBound:
             self.current = -np.inf
             on_node()
 
+    def restart(self, nodes: list[Node], deadline: float) -> None:
+        """Go on with other nodes; what is known of neurons and decisions is kept."""
+        self.deadline = self.possible.deadline = self.regions.deadline = deadline
+        self.open, self.deep = [], []
+        self.current = self.highest = self.left = -np.inf
+        for node in nodes:
+            self._push(node)
+
+    def open_nodes(self) -> list[Node]:
+        """Return what is open."""
+        return [*(node for _, _, node in self.open), *self.deep]
+
     @property
     def is_complete(self) -> bool:
         """Whether nothing that may be above the target is open."""
