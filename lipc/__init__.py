@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lipc.query import Functional, Query, ball, box
     from lipc.radius import certify_radius
     from lipc.result import Result
+    from lipc.pieces import split
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "compile": "lipc.compiler",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
+    "split": "lipc.pieces",
     "write_model": "lipc.formats.output",
 }
 
@@ -54,6 +56,7 @@ __all__ = [
     "compile",
     "from_weights",
     "solve",
+    "split",
     "write_model",
 ]
 

@@ -19,7 +19,7 @@ from lipc.passes.base import Pass
 from lipc.passes.bounds import Bounds, Method
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.pipeline import Level, named_pipeline
-from lipc.passes.run import Trail, run_passes
+from lipc.passes.run import Step, Trail, run_passes
 from lipc.query import Query
 
 
@@ -72,14 +72,19 @@ class Compiled:
         return [each for each in programs if each.objective == self.asked.objective][-1]
 
     @property
-    def reduced_exactly(self) -> Program:
-        """The last program of the trail that still asks the question of `asked`, before the first pass that rounds."""
-        reduced = self.asked
+    def exact_trail(self) -> Trail:
+        """The part of the trail that still asks the question of `asked`, before the first pass that rounds."""
+        kept: list[Step] = []
         for step in self.trail.steps:
             if not step.transformation.exact or step.after.objective != self.asked.objective:
                 break
-            reduced = step.after
-        return reduced
+            kept.append(step)
+        return Trail(self.asked, tuple(kept))
+
+    @property
+    def reduced_exactly(self) -> Program:
+        """The last program of `exact_trail`."""
+        return self.exact_trail.program
 
     def recover(self, choices: Choices) -> dict[int, Floats]:
         """Return choices of `asked` from choices of the lowered program: NaN for bits that do not matter."""

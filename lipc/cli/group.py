@@ -20,6 +20,7 @@ COMMANDS = {
     "compile": "lipc.cli.compile",
     "solve": "lipc.cli.solve",
     "certify-radius": "lipc.cli.radius",
+    "split": "lipc.cli.split",
     "verify": "lipc.cli.verify",
     "opt": "lipc.cli.opt",
 }
@@ -31,7 +32,8 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 
 \b
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
-lipc solve MODEL          solve it with SCIP and certify the answer
+lipc solve MODEL          solve it and certify the answer
+lipc split MODEL -o DIR   cut a hard question into several files
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
 lipc opt MODEL --passes   run passes one by one on the textual program

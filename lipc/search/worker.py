@@ -58,4 +58,3 @@ def main() -> None:
         points.clear()
         pickle.dump(left, sink)
         sink.flush()
-

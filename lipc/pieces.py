@@ -1,0 +1,199 @@
+"""Cut one hard question into independent ones: each a mixed-integer program with some decisions made.
+
+The pieces are the open nodes of the branch and bound (`lipc.search.branching`): signs of the direction and states of
+neurons. A part of the question of which the SDP bound proves that it holds no more than what is attained is no piece.
+The answer is the largest of what is attained and of the optima of the pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from time import monotonic
+
+import numpy as np
+
+from lipc.certify import Regions, Witness
+from lipc.compiler import Compiled
+from lipc.correspondence import FREE as COLUMN
+from lipc.correspondence import BitMap, Correspondence
+from lipc.errors import QueryError
+from lipc.ir import Floats, Input, Kind, Norm
+from lipc.mip import MixedIntegerProgram
+from lipc.options import Options
+from lipc.search.branching import BranchAndBound, Node
+from lipc.witnesses import Witnesses
+
+START_SECONDS = 2.0
+"""Time for finding what is attained."""
+
+
+@dataclass(frozen=True)
+class NeuronState:
+    """A decided neuron: the name of its operation, its entry there, and whether it is on."""
+
+    name: str
+    entry: int
+    on: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """One part of a question.
+
+    Parameters
+    ----------
+    program
+        Its mixed-integer program, in forward mode; variables have the names they have in the whole.
+    bound
+        A proven upper bound of its optimum.
+    direction
+        Shape ``(n,)``: the entries of the direction that are decided; NaN where they are free.
+    neurons
+        The neurons that are decided.
+    """
+
+    program: MixedIntegerProgram
+    bound: float
+    direction: Floats
+    neurons: tuple[NeuronState, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A question in pieces.
+
+    Parameters
+    ----------
+    pieces
+        Those with the largest bounds first; none if the question is answered.
+    witness
+        What is attained, and where; `None` if nothing is known.
+    lower, upper
+        A valid pair for the whole question.
+    nodes
+        Nodes of the search that made them.
+    """
+
+    pieces: tuple[Piece, ...]
+    witness: Witness | None
+    lower: float
+    upper: float
+    nodes: int
+
+
+def split(compiled: Compiled, pieces: int, options: Options | None = None) -> Split:
+    """Return a question in about so many pieces.
+
+    Parameters
+    ----------
+    compiled
+        A Lipschitz question in l_inf or l_1, compiled with the mode ``forward``.
+    pieces
+        At least this many, if there are that many parts that are not dropped.
+    options
+        The time limit, the gap within which a part is dropped, and the seed.
+
+    Raises
+    ------
+    QueryError
+        If the question is of another kind, too large, or not in forward mode.
+    """
+    options = options or Options()
+    if pieces < 1:
+        raise QueryError("there is at least one piece")
+    cutter = _Cutter(compiled, options)
+    return cutter.cut(pieces)
+
+
+class _Cutter:
+    """Searches until there are enough open nodes, and makes programs of them."""
+
+    def __init__(self, compiled: Compiled, options: Options) -> None:
+        self.compiled, self.options = compiled, options
+        self.deadline = monotonic() + options.time_limit
+        regions = Regions(compiled.asked, deadline=self.deadline)
+        self.witnesses = Witnesses(compiled, regions, options.gap, options.seed, lambda _: None)
+        self.tree = BranchAndBound(compiled.reduced_exactly, self._target, self.witnesses.offer, self.deadline)
+        self.columns = Correspondence(compiled)
+        self.direction = _direction(compiled)
+        places = self.tree.unrolled.places
+        numbers: dict[int, list[int]] = {}
+        for number, (value, _) in enumerate(places):
+            numbers.setdefault(value, []).append(number)
+        bits = {value: np.array(each, np.int64) for value, each in numbers.items()}
+        self.bits = BitMap(compiled.asked, compiled.exact_trail, bits)
+
+    def _target(self) -> float:
+        best = self.witnesses.best
+        return 0.0 if best is None else best.value * (1 + self.options.gap)
+
+    def cut(self, pieces: int) -> Split:
+        """Return the pieces."""
+        self.witnesses.start(monotonic() + min(START_SECONDS, self.options.time_limit / 10))
+        tree = self.tree
+        tree.relax()
+        while len(tree.open) < pieces and not tree.is_complete and monotonic() < self.deadline:
+            tree.run(most_nodes=tree.nodes + 1)
+        nodes = sorted(tree.open_nodes(), key=lambda node: -node.bound)
+        nodes = [node for node in nodes if node.bound > self._target()]
+        best = self.witnesses.best
+        lower = 0.0 if best is None else best.value
+        upper = max([lower, tree.highest, tree.left, *(node.bound for node in nodes)])
+        if tree.left > self._target():
+            raise QueryError("a part of the question can be neither searched nor cut", hint="lipc solve --search mip")
+        return Split(tuple(map(self._piece, nodes)), best, lower, upper, tree.nodes)
+
+    def _piece(self, node: Node) -> Piece:
+        mip = self.compiled.mip
+        low, high = mip.column_lower.copy(), mip.column_upper.copy()
+        for column, place in self.direction:
+            side = node.direction[place % len(node.direction)]
+            if self.tree.norm is Norm.L1:
+                # The direction is the difference of two vectors, one for each sign, whose entries add up to 1.
+                taken = side == (1.0 if place < len(node.direction) else -1.0)
+                low[column] = high[column] = high[column] if taken else 0.0
+            elif not np.isnan(side):
+                low[column] = high[column] = high[column] if side > 0 else low[column]
+        for column, one in self._fixed(node):
+            low[column] = high[column] = float(one)
+        states = [
+            NeuronState(op.origin.name, int(op.origin.entries(op.size)[entry]), bool(node.states[number]))
+            for number, (value, entry) in enumerate(self.tree.unrolled.places)
+            if node.states[number] >= 0
+            for op in [self.tree.program.ops[value]]
+        ]
+        return Piece(replace(mip, column_lower=low, column_upper=high), node.bound, node.direction, tuple(states))
+
+    def _fixed(self, node: Node) -> Iterator[tuple[int, bool]]:
+        """Yield the columns of bits that a node decides, by the bits of the question itself that both stand for."""
+        for value, codes in self.bits.codes.items():
+            for code, target in zip(codes.tolist(), self.columns.codes[value].tolist(), strict=True):
+                number = _column(code)
+                column = _column(target)
+                if number is None or column is None or node.states[number] < 0:
+                    continue
+                yield column, bool(node.states[number]) ^ (code < 0) ^ (target < 0)
+
+
+def _column(code: float) -> int | None:
+    """Return the column that a code of `BitMap` stands for; `None` if the bit is decided, or does not matter."""
+    if np.isnan(code) or 0 <= code < COLUMN:
+        return None
+    return int(code if code >= COLUMN else 1 - code) - COLUMN
+
+
+def _direction(compiled: Compiled) -> list[tuple[int, int]]:
+    """Return the columns of the direction of a program in forward mode, and the inputs that they belong to."""
+    program = compiled.program
+    inputs = [value for value, op in enumerate(program.ops) if isinstance(op, Input) and op.kind is Kind.REAL]
+    if len(inputs) != 2:
+        raise QueryError("pieces are made of a Jacobian in forward mode", hint="--mode forward")
+    op = program.ops[inputs[1]]
+    places = op.origin.entries(op.size)
+    return [
+        (block.start + offset, int(places[entry]))
+        for block in compiled.mip.columns
+        if block.value == inputs[1]
+        for offset, entry in enumerate(block.entries.tolist())
+    ]
