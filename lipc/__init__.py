@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
     from lipc.options import Options
+    from lipc.pieces import split
     from lipc.query import Functional, Query, ball, box
     from lipc.radius import certify_radius
     from lipc.result import Result
-    from lipc.pieces import split
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
 _HOMES = {

@@ -175,7 +175,7 @@ class Run:
         deadline = self.started + self.options.time_limit
         own = self.options.search != "mip"
         try:
-            parts = (self.compiled.reduced_exactly, self._target, self.witnesses.offer, deadline)
+            parts = (self.compiled.reduced_exactly, self._goal, self.witnesses.offer, deadline)
             jobs = self.options.jobs
             tree = BranchAndBound(*parts) if jobs == 1 else ParallelSearch(*parts, jobs=jobs)
         except QueryError:
@@ -185,7 +185,7 @@ class Run:
         if own:
             self.engines.append(SEARCH)
         try:
-            tree.relax()
+            tree.relax(np.inf if own else begun + START_SECONDS)
             self._on_tree(tree)
             if own:
                 tree.run(lambda: self._on_tree(tree))
@@ -197,9 +197,9 @@ class Run:
             self.pair.take_proof(tree.upper)
             self.nodes += tree.nodes
             self.seconds["solve"] += monotonic() - begun
-        if self.is_closed() and (self.best is not None or self.pair.known > -np.inf or tree.is_void):
+        if self.is_closed() and (self._has_value or tree.is_void):
             self.engines = [SEARCH]
-            return self._closed_ending()
+            return self._closed_ending(void=tree.is_void)
         if own and not tree.is_complete:
             return Ending.TIME_LIMIT
         if self.options.search == "bab":
@@ -283,8 +283,7 @@ class Run:
         finally:
             self.seconds["solve"] += monotonic() - begun
         if self.is_closed():
-            nothing = self.best is None and self.pair.known == -np.inf
-            return self._closed_ending() if not nothing or search.is_void else Ending.UNPROVEN
+            return self._closed_ending(void=search.is_void)
         return Ending.UNPROVEN if search.is_complete else Ending.TIME_LIMIT
 
     def _on_node(self, search: SafeSearch) -> None:
@@ -306,10 +305,19 @@ class Run:
             goal = max(goal, self.pair.claimed)  # the program's ball is larger than that of l_2, and so is its optimum
         return goal + gap * max(abs(goal), NEARLY_ZERO * self.pair.magnitude)
 
+    @property
+    def _has_value(self) -> bool:
+        """Whether a value is attained: norms are never below 0, but without a gradient there is none."""
+        return self.best is not None or self.pair.known > -np.inf
+
+    def _goal(self) -> float:
+        """Return the target of a search that is to find a witness, or to refute every pattern."""
+        return self._target() if self._has_value else -np.inf
+
     def _round(self) -> Ending | None:
         """Run the solver once and examine its solutions; return why the run is over, or `None` to go on."""
-        if self.is_closed():
-            return self._closed_ending()
+        if self.is_closed() and self._has_value:
+            return Ending.OPTIMAL
         share = 0.5 if self.options.safe_upper else 1.0
         remaining = share * self.options.time_limit - (monotonic() - self.started)
         if remaining <= 0:
@@ -327,8 +335,7 @@ class Run:
         self._report("solve")
         if outcome.ending in (Ending.TIME_LIMIT, Ending.INTERRUPTED):
             return outcome.ending
-        nothing = self.best is None and self.pair.known == -np.inf and self.pair.excluded == -np.inf
-        if nothing and outcome.ending is Ending.INFEASIBLE:
+        if outcome.ending is Ending.INFEASIBLE and not self._has_value and self.pair.excluded == -np.inf:
             return Ending.INFEASIBLE
         if self.is_closed():
             return self._closed_ending()
@@ -344,18 +351,18 @@ class Run:
         return Task(
             self.mip,
             start=None if here is None else self.correspondence.columns_at(here.x),
-            cutoff=self.sign * pair.lower if self.best is not None or pair.known > -np.inf else None,
+            cutoff=self.sign * pair.lower if self._has_value else None,
             time_limit=seconds,
             gap=self.options.gap,
             threads=self.options.threads,
             seed=self.options.seed,
         )
 
-    def _closed_ending(self) -> Ending:
-        """Return what a closed pair means: without a witness, that there is no gradient anywhere."""
-        if self.best is not None or self.pair.known > -np.inf:
+    def _closed_ending(self, *, void: bool = False) -> Ending:
+        """Return what a closed pair means: without a value, that there is no gradient anywhere, if that was proven."""
+        if self._has_value:
             return Ending.OPTIMAL
-        return Ending.INFEASIBLE if self.pair.excluded == -np.inf else Ending.UNPROVEN
+        return Ending.INFEASIBLE if void and self.pair.excluded == -np.inf else Ending.UNPROVEN
 
     def _examine(self, outcome: Outcome) -> list[NoGood]:
         """Certify the solver's solutions; return cuts that exclude those patterns which are dealt with."""

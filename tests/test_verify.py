@@ -72,7 +72,7 @@ def test_what_was_solved_holds(model: Path, domain: str, norm: Norm, goal: Any) 
     if goal != "lipschitz" and norm is Norm.L1:
         pytest.skip("a range has no norm")
     for output in (Functional({0: 1.0, 1: -0.3}, 0.1), None if goal == "lipschitz" else 1):
-        content = solved(model, Query(DOMAINS[domain], output, norm, goal))
+        content = solved(model, Query(DOMAINS[domain], output, norm, goal), options=Options(search="mip"))
         verification = verify(content)
         assert verification.holds, wrong(verification)
         side = "upper" if goal == "min" else "lower"
@@ -80,8 +80,22 @@ def test_what_was_solved_holds(model: Path, domain: str, norm: Norm, goal: Any) 
         assert "first.npy" in proven(verification)
         other = "lower" if goal == "min" else "upper"
         trusted = [each for each in verification.findings if each.verdict is Verdict.TRUSTED]
-        assert len(trusted) == (content[f"{other}_kind"] == "solver")
-        assert all(each.claim.startswith(other) and "SCIP" in each.reason for each in trusted)
+        by_solver = content[f"{other}_kind"] == "solver"
+        assert by_solver <= len(trusted) <= 1
+        words = "SCIP" if by_solver else "proven by lipc"
+        assert all(each.claim.startswith(other) and words in each.reason for each in trusted)
+
+
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
+@pytest.mark.parametrize("domain", list(DOMAINS))
+def test_what_the_search_proved_is_trusted_to_lipc_alone(model: Path, domain: str, norm: Norm) -> None:
+    content = solved(model, Query(DOMAINS[domain], None, norm))
+    assert (content["status"], content["upper_kind"]) == ("optimal", "rigorous")
+    verification = verify(content)
+    assert verification.holds, wrong(verification)
+    assert f"lower = {content['lower']!r}" in proven(verification)
+    (upper,) = (each for each in verification.findings if each.claim.startswith("upper"))
+    assert upper.verdict is Verdict.PROVEN or "proven by lipc" in upper.reason
 
 
 @pytest.mark.parametrize("domain", list(DOMAINS))

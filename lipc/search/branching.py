@@ -8,10 +8,10 @@ known in closed form, so decisions of which one side falls under the target are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, product
 from time import monotonic
 
 import numpy as np
@@ -21,7 +21,7 @@ from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multiplie
 from lipc.bounds.unrolled import unroll
 from lipc.certify import Regions
 from lipc.errors import QueryError
-from lipc.ir import Floats, Norm, Program, evaluate, pullback
+from lipc.ir import Floats, Lipschitz, Norm, Program, evaluate, pullback
 from lipc.ir.norms import sign_rows
 from lipc.search.conflicts import States
 from lipc.search.possible import Possible
@@ -101,7 +101,8 @@ class BranchAndBound:
         self, program: Program, target: Callable[[], float], on_point: Callable[[Floats], None], deadline: float
     ) -> None:
         self.program, self.target, self.on_point, self.deadline = program, target, on_point, deadline
-        self.norm, self.objectives = _objectives(program)
+        question, self.objectives = _objectives(program)
+        self.norm, self.output_norm = question.norm, question.output_norm
         self.unrolled = unroll(program)
         if self.unrolled.inputs + self.unrolled.switches > MOST_ENTRIES:
             raise QueryError("the network is too large for the SDP bound", hint="--search mip")
@@ -118,9 +119,9 @@ class BranchAndBound:
         self.highest = -np.inf  # the largest bound of a node that was dropped
         self.left = -np.inf  # the largest bound of a pattern that can be neither refuted nor reached
 
-    def relax(self) -> None:
-        """Bound the roots: `upper` is the SDP bound then."""
-        for root in self._roots():
+    def relax(self, deadline: float = np.inf) -> None:
+        """Bound the roots: `upper` is the SDP bound then, or infinite if the time did not do for all of them."""
+        for root in self._roots(min(deadline, self.deadline)):
             self._push(root)
         self.current = -np.inf
 
@@ -181,19 +182,25 @@ class BranchAndBound:
         self.highest = max(self.highest, bound)
         return bound
 
-    def _roots(self) -> list[Node]:
-        """Return the first nodes, with the SDP bound."""
+    def _roots(self, deadline: float) -> Iterator[Node]:
+        """Return the first nodes, with the SDP bound; those that there is no time for with none."""
         inputs = self.unrolled.inputs
         directions = [np.full(inputs, np.nan)]
         if self.norm is Norm.L1:
             # The ball is the convex hull of these.
             directions = [sign * row for row in np.eye(inputs) for sign in (1.0, -1.0)]
         states = self.possible.decided()
-        return [self._root(root, each, states) for root in range(len(self.objectives)) for each in directions]
+        for root, direction in product(range(len(self.objectives)), directions):
+            if monotonic() <= deadline:
+                yield self._root(root, direction, states)
+            else:
+                multipliers = np.ones(inputs + self.unrolled.switches)
+                yield Node(root, direction, states, multipliers, np.inf)
 
     def _root(self, root: int, direction: Floats, states: States) -> Node:
         quadratic = self._restrict(root, direction, states)
-        multipliers = np.ones(inputs + self.unrolled.switches) if (inputs := self.unrolled.inputs) else np.ones(0)
+        inputs = self.unrolled.inputs
+        multipliers = np.ones(inputs + self.unrolled.switches)
         if not len(quadratic.switches):
             return Node(root, direction, states, multipliers, quadratic.largest())
         multipliers = first_multipliers(self.unrolled, quadratic)
@@ -217,8 +224,9 @@ class BranchAndBound:
                 bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
             except QueryError:  # rounding leaves no multipliers
                 self.left = max(self.left, node.bound)
-        if node.decision is not None:
-            self.costs.record(node.decision, max(bound, self.target()))
+        brought = max(bound, self.target())
+        if node.decision is not None and brought > -np.inf:
+            self.costs.record(node.decision, brought)
 
     def _is_new(self, node: Node) -> bool:
         """Return whether a neuron was decided last."""
@@ -387,12 +395,18 @@ class BranchAndBound:
             return -np.inf
         pattern = self.possible.states_at((self.possible.inside.point if x is None else x)[None])[0]
         free = np.flatnonzero(node.states == FREE)
-        pattern = np.where(node.states == FREE, pattern, node.states)
-        region = self.regions.widest(self.possible.bits(pattern), prove=True)
+        bits = self.possible.bits(np.where(node.states == FREE, pattern, node.states))
+        region = self.regions.widest(bits, prove=True)
         if region.point is not None:
             self.on_point(region.point)
+            # Exact: without slack for rounding.
+            bound = min(bound, self.regions.norm_bound(bits, self.norm, self.output_norm))
             if bound <= self.target():
                 return self._drop(bound)
+        for conflict in region.conflicts:
+            self.possible.learn(conflict)
+        if self.possible.conflicts.imply(node.states) is None:
+            return -np.inf
         if len(free):
             # Nothing of the gradient depends on them, but where it is found may.
             for side in (1, 0):
@@ -400,14 +414,12 @@ class BranchAndBound:
                 states[free[0]] = side
                 self._push(replace(node, states=states, bound=bound, decision=None))
             return bound
-        if region.conflicts:
-            return -np.inf
         self.left = max(self.left, bound)
         return bound
 
 
-def _objectives(program: Program) -> tuple[Norm, Floats]:
-    """Return the norm of the directions, and the weights of the outputs, a row for each objective."""
+def _objectives(program: Program) -> tuple[Lipschitz, Floats]:
+    """Return the question, and the weights of the outputs, a row for each objective."""
     question = program.objective.lipschitz if program.objective is not None else None
     if question is None or question.norm is Norm.L2:
         raise QueryError("the SDP bound answers questions of Lipschitz constants in l_inf and l_1", hint="--search mip")
@@ -416,4 +428,4 @@ def _objectives(program: Program) -> tuple[Norm, Floats]:
     signed = question.output_norm is Norm.L1 and outputs > 1
     if (2.0 ** (outputs - 1) if signed else outputs) * directions > MOST_ROOTS:
         raise QueryError("the question has too many outputs for the SDP bound", hint="--search mip")
-    return question.norm, sign_rows(outputs) if signed else np.eye(outputs)
+    return question, sign_rows(outputs) if signed else np.eye(outputs)

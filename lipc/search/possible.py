@@ -13,6 +13,7 @@ from lipc.bounds.points import Inside
 from lipc.bounds.relaxation import Relaxation
 from lipc.bounds.sdp import FREE
 from lipc.bounds.unrolled import Place
+from lipc.certify import Conflict
 from lipc.ir import Conditional, Floats, Interval, Program, evaluate
 from lipc.search.conflicts import Conflicts, States
 
@@ -48,6 +49,7 @@ class Possible:
         self.conditionals = list(program.find(Conditional))
         self.bounds = interval_bounds(program)
         self.relaxation = Relaxation(program, self.bounds)
+        self._index = {place: at for at, place in enumerate(places)}
         self.columns = [self.relaxation.first[value] + entry for value, entry in places]
         self.home = [(float(self.relaxation.lower[c]), float(self.relaxation.upper[c])) for c in self.columns]
         self.set = np.full(len(places), FREE, np.int8)
@@ -106,6 +108,15 @@ class Possible:
                 self._learn(multipliers)
             return multipliers is None, None
         return True, point[first : self.relaxation.first[self.input + 1]]
+
+    def learn(self, conflict: Conflict) -> None:
+        """Keep bits that hold together on no open set, so that what is asked about has no gradient there."""
+        named = {
+            self._index[value, entry]: bit
+            for value, (entries, bits) in conflict.bits.items()
+            for entry, bit in zip(entries.tolist(), bits.tolist(), strict=True)
+        }
+        self.conflicts.add(np.array([*named], np.int64), np.array([*named.values()], np.int8))
 
     def _learn(self, multipliers: Floats) -> None:
         """Keep the states that a refutation needs: they are impossible whatever the others are."""

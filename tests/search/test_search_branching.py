@@ -1,22 +1,17 @@
-"""The search on the SDP bound, whole: against the enumeration of all regions, at every report, and where it is cut short."""
+"""The search on the SDP bound, whole: against the enumeration of all regions, at every report, and cut short."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic
 
 import numpy as np
 import pytest
 
 import lipc
-from lipc import Norm, Options, Query, Result, box, from_weights
+from lipc import Norm, Options, Result
 from lipc.driver import Report
-from lipc.errors import QueryError
-from lipc.ir import Floats, Program
+from lipc.ir import Program
 from lipc.search.ascent import Found
-from lipc.search.branching import BranchAndBound
-from tests import oracle
-from tests.nets import ABSOLUTE, IDENTITY, ZERO, Network, random_network
 from tests.test_random_networks import Question, check, draw, program_of, truth
 
 Start = Callable[..., Found]
