@@ -377,9 +377,8 @@ class BranchAndBound:
     def _try(self, child: Node) -> float:
         """Return the bound of a child, and remember what its decision brings (strong branching)."""
         quadratic = self._restrict(child.root, child.direction, child.states)
-        bound = min(child.bound, quadratic.largest())
-        if len(quadratic.switches):
-            bound = self._lower(child, Sdp(quadratic))[0].bound
+        is_known = not len(quadratic.switches)
+        bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, Sdp(quadratic))[0].bound
         if child.decision is not None:
             self.costs.record(child.decision, max(bound, self.target()))
         if bound <= self.target():
