@@ -139,7 +139,7 @@ class Inside:
         origin = self.point if origin is None else origin
         domain, steps = self.domain, targets - origin
         share = np.ones(len(targets))
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for at, move, low, high in (
                 (origin, steps, domain.lower, domain.upper),
                 (domain.rows @ origin, (domain.rows @ steps.T).T, domain.row_lower, domain.row_upper),
