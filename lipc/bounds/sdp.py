@@ -264,11 +264,15 @@ class Sdp:
         linked = inverse @ self.quadratic.links
         return inverse, linked, self.quadratic.links.T @ linked
 
-    def minimize(self, start: Point, target: float, *, steps: int = STEPS, last: float = LAST_BARRIER) -> Point:
+    def minimize(
+        self, start: Point, target: float, *, steps: int = STEPS, last: float = LAST_BARRIER, give_up: bool = False
+    ) -> Point:
         """Return the best point found from a start, at once when F is no more than the target.
 
         Parameters
         ----------
+        give_up
+            Stop as soon as F will not come down to the target; what it comes down to is not of interest then.
         steps
             At most.
         last
@@ -287,8 +291,8 @@ class Sdp:
             best = point if point.value < best.value else best
             # On the central path the best F is less by the weight times the number of multipliers at most.
             reach = weight * self.size
-            if point.value - reach - 2 * decrement > target:
-                break  # it will not come down that far
+            if give_up and point.value - reach - 2 * decrement > target:
+                break
             if decrement < 0.3 * reach:
                 if barrier <= last:
                     break

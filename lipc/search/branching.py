@@ -279,7 +279,7 @@ class BranchAndBound:
     def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
         """Return a node with better multipliers, as far as they bring its bound down to the target."""
         target = self.target()
-        point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS)
+        point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS, give_up=True)
         spread = sdp.quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
         return replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point))), point
 
