@@ -39,6 +39,9 @@ STEPS = 60
 LONGEST = 0.7
 """A step changes no multiplier by more than this part of it."""
 
+SMALLEST, GREATEST = 1e-200, 1e200
+"""Traces of Q outside of these are refused: proofs would have to count underflow and overflow."""
+
 SHORTEST = 1e-6
 """A step shortened to this part of Newton's leads nowhere."""
 
@@ -184,6 +187,8 @@ class Sdp:
         product = self.quadratic.links * multipliers
         matrix = 0.5 * (product + product.T)
         trace = float(matrix.flat[:: self.size + 1].sum())
+        if not SMALLEST < trace < GREATEST:
+            return None
         # A Cholesky factorization that runs to its end proves that the least eigenvalue is above minus
         # (n + 1) u trace / (1 - ...) (Rump, "Verification of positive definiteness", 2006). Rounding in Q itself is at
         # most 6 u trace: of two mirrored entries of the product one is 0. Twice all that is taken away.
@@ -233,14 +238,14 @@ class Sdp:
         image, away = matrix @ y, np.abs(y)
         reach = magnitudes @ away
         unit = (size + 8) * UNIT
-        residual = np.abs(0.5 * linear - image) + unit * (sizes + reach)
+        residual = np.abs(0.5 * linear - image) + unit * (sizes + reach) + UNDERFLOW
         least = 0.5 * (size + 16) * UNIT * float(np.trace(matrix))  # half of the shift (see `at`)
         plus = multipliers[: quadratic.free_signs].sum()
         value = quadratic.constant + plus - taken + (linear * y).sum(axis=0) - (y * image).sum(axis=0)
         absolute = (
             abs(quadratic.constant) + plus + np.abs(taken) + (sizes * away).sum(axis=0) + (away * reach).sum(axis=0)
         )
-        beyond = (residual**2).sum(axis=0) / least if least > 0 else np.inf
+        beyond = ((residual / np.sqrt(least)) ** 2).sum(axis=0)  # so that no square underflows
         error = 4 * unit * absolute + 1.01 * beyond + quadratic.slack + UNDERFLOW
         return np.asarray(np.nextafter(value + error, np.inf))
 
