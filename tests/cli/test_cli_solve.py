@@ -87,6 +87,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "options.seed": int,
     "options.safe_upper": bool,
     "options.search": str,
+    "options.jobs": int,
 }
 
 
@@ -322,7 +323,7 @@ def test_the_first_ctrl_c_outside_the_solver_gives_the_pair(
 def test_ctrl_c_in_the_search_gives_the_pair(
     small: str, step: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     assert main(["solve", small, *BOX, "--json"]) == 0
