@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lipc.certify import Bits, Conflict
 from lipc.compiler import Compiled
 from lipc.ir import Choices, Conditional, Floats, Program, evaluate
-from lipc.mip import NoGood, Role, choices_of, columns_of
+from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, columns_of
 from lipc.passes.run import Trail
 
 FREE = 2
@@ -112,12 +112,7 @@ class Correspondence(BitMap):
 
     def __init__(self, compiled: Compiled) -> None:
         self.compiled = compiled
-        columns = {
-            block.value: np.arange(block.start, block.start + len(block.entries))
-            for block in compiled.mip.columns
-            if block.role in (Role.BIT, Role.INPUT)
-        }
-        super().__init__(compiled.asked, compiled.trail, columns)
+        super().__init__(compiled.asked, compiled.trail, bit_columns(compiled.mip))
 
     def choices(self, columns: Floats) -> dict[int, Floats]:
         """Return the input and the bits of the network in a solution; NaN for bits that do not matter."""
@@ -130,6 +125,15 @@ class Correspondence(BitMap):
             return None
         program = self.compiled.program
         return columns_of(self.compiled.mip, program, evaluate(program, extended))
+
+
+def bit_columns(mip: MixedIntegerProgram) -> dict[int, NDArray[np.int64]]:
+    """Return the columns of the bits and inputs of the program that was lowered."""
+    return {
+        block.value: np.arange(block.start, block.start + len(block.entries))
+        for block in mip.columns
+        if block.role in (Role.BIT, Role.INPUT)
+    }
 
 
 def _append(

@@ -16,16 +16,20 @@ import numpy as np
 from lipc.certify import Regions, Witness
 from lipc.compiler import Compiled
 from lipc.correspondence import FREE as COLUMN
-from lipc.correspondence import BitMap, Correspondence
+from lipc.correspondence import BitMap, bit_columns
 from lipc.errors import QueryError
 from lipc.ir import Floats, Input, Kind, Norm
 from lipc.mip import MixedIntegerProgram
 from lipc.options import Options
+from lipc.passes.run import Trail
 from lipc.search.branching import BranchAndBound, Node
 from lipc.witnesses import Witnesses
 
 START_SECONDS = 2.0
 """Time for finding what is attained."""
+
+FORWARD = "leave out --mode, or name the pass jacobian{mode=forward}"
+AS_ONE = "compile it as one program, or leave it to 'lipc solve'"
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Piece:
     direction
         Shape ``(n,)``: the entries of the direction that are decided; NaN where they are free.
     neurons
-        The neurons that are decided.
+        The neurons that are decided; bounds may have decided others.
     """
 
     program: MixedIntegerProgram
@@ -73,6 +77,8 @@ class Split:
         A valid pair for the whole question.
     nodes
         Nodes of the search that made them.
+    gap
+        What was left out holds no more than `lower`, and this part of it.
     """
 
     pieces: tuple[Piece, ...]
@@ -80,6 +86,7 @@ class Split:
     lower: float
     upper: float
     nodes: int
+    gap: float
 
 
 def split(compiled: Compiled, pieces: int, options: Options | None = None) -> Split:
@@ -92,7 +99,7 @@ def split(compiled: Compiled, pieces: int, options: Options | None = None) -> Sp
     pieces
         At least this many, if there are that many parts that are not dropped.
     options
-        The time limit, the gap within which a part is dropped, and the seed.
+        The time limit, the gap within which a part is left out, and the seed.
 
     Raises
     ------
@@ -102,8 +109,10 @@ def split(compiled: Compiled, pieces: int, options: Options | None = None) -> Sp
     options = options or Options()
     if pieces < 1:
         raise QueryError("there is at least one piece")
-    cutter = _Cutter(compiled, options)
-    return cutter.cut(pieces)
+    question = compiled.asked.objective.lipschitz if compiled.asked.objective else None
+    if question is None or question.norm is Norm.L2:
+        raise QueryError("only a Lipschitz constant in l_inf or l_1 is cut into pieces", hint=AS_ONE)
+    return _Cutter(compiled, options).cut(pieces)
 
 
 class _Cutter:
@@ -112,17 +121,22 @@ class _Cutter:
     def __init__(self, compiled: Compiled, options: Options) -> None:
         self.compiled, self.options = compiled, options
         self.deadline = monotonic() + options.time_limit
+        self.direction = _direction(compiled)
         regions = Regions(compiled.asked, deadline=self.deadline)
         self.witnesses = Witnesses(compiled, regions, options.gap, options.seed, lambda _: None)
-        self.tree = BranchAndBound(compiled.reduced_exactly, self._target, self.witnesses.offer, self.deadline)
-        self.columns = Correspondence(compiled)
-        self.direction = _direction(compiled)
-        places = self.tree.unrolled.places
+        try:
+            self.tree = BranchAndBound(compiled.reduced_exactly, self._target, self.witnesses.offer, self.deadline)
+        except QueryError as error:
+            raise QueryError(error.message, hint=AS_ONE) from None
+        exact = compiled.exact_trail
+        rest = Trail(exact.program, compiled.trail.steps[len(exact.steps) :])
         numbers: dict[int, list[int]] = {}
-        for number, (value, _) in enumerate(places):
+        for number, (value, _) in enumerate(self.tree.unrolled.places):
             numbers.setdefault(value, []).append(number)
-        bits = {value: np.array(each, np.int64) for value, each in numbers.items()}
-        self.bits = BitMap(compiled.asked, compiled.exact_trail, bits)
+        places = {value: np.array(each, np.int64) for value, each in numbers.items()}
+        columns = BitMap(exact.program, rest, bit_columns(compiled.mip)).codes
+        self.columns = np.array([columns[value][entry] for value, entry in self.tree.unrolled.places])
+        self.bits = BitMap(compiled.asked, exact, places)
 
     def _target(self) -> float:
         best = self.witnesses.best
@@ -132,19 +146,27 @@ class _Cutter:
         """Return the pieces."""
         self.witnesses.start(monotonic() + min(START_SECONDS, self.options.time_limit / 10))
         tree = self.tree
-        tree.relax()
-        while len(tree.open) < pieces and not tree.is_complete and monotonic() < self.deadline:
-            tree.run(most_nodes=tree.nodes + 1)
+        try:
+            tree.relax()
+            while len(tree.open) < pieces and not tree.is_complete and monotonic() < self.deadline:
+                tree.run(most_nodes=tree.nodes + 1)
+        except QueryError as error:  # numbers too far apart for its factorizations
+            raise QueryError(error.message, hint=AS_ONE) from None
+        if tree.left > self._target():
+            raise QueryError("a part of the question can be neither searched nor cut", hint=AS_ONE)
+        whole = self.compiled.bound
         nodes = sorted(tree.open_nodes(), key=lambda node: -node.bound)
-        nodes = [node for node in nodes if node.bound > self._target()]
+        cut = [self._piece(replace(node, bound=min(node.bound, whole))) for node in nodes if self._is_open(node)]
         best = self.witnesses.best
         lower = 0.0 if best is None else best.value
-        upper = max([lower, tree.highest, tree.left, *(node.bound for node in nodes)])
-        if tree.left > self._target():
-            raise QueryError("a part of the question can be neither searched nor cut", hint="lipc solve --search mip")
-        return Split(tuple(map(self._piece, nodes)), best, lower, upper, tree.nodes)
+        kept = tuple(piece for piece in cut if piece is not None)
+        return Split(kept, best, lower, max(lower, min(tree.upper, whole)), tree.nodes, self.options.gap)
 
-    def _piece(self, node: Node) -> Piece:
+    def _is_open(self, node: Node) -> bool:
+        return node.bound > self._target()
+
+    def _piece(self, node: Node) -> Piece | None:
+        """Return the program of a node; `None` if it would have no solution: columns contradict each other."""
         mip = self.compiled.mip
         low, high = mip.column_lower.copy(), mip.column_upper.copy()
         for column, place in self.direction:
@@ -155,25 +177,27 @@ class _Cutter:
                 low[column] = high[column] = high[column] if taken else 0.0
             elif not np.isnan(side):
                 low[column] = high[column] = high[column] if side > 0 else low[column]
-        for column, one in self._fixed(node):
-            low[column] = high[column] = float(one)
-        states = [
-            NeuronState(op.origin.name, int(op.origin.entries(op.size)[entry]), bool(node.states[number]))
-            for number, (value, entry) in enumerate(self.tree.unrolled.places)
-            if node.states[number] >= 0
-            for op in [self.tree.program.ops[value]]
-        ]
-        return Piece(replace(mip, column_lower=low, column_upper=high), node.bound, node.direction, tuple(states))
+        for number in np.flatnonzero(node.states >= 0).tolist():
+            code, one = self.columns[number], float(node.states[number])
+            bit = _column(code)
+            if bit is not None:
+                one = 1.0 - one if code < 0 else one
+                if not low[bit] <= one <= high[bit]:
+                    return None
+                low[bit] = high[bit] = one
+            elif code == 1.0 - one:
+                return None
+        program = replace(mip, column_lower=low, column_upper=high)
+        return Piece(program, node.bound, node.direction + 0.0, tuple(self._neurons(node)))
 
-    def _fixed(self, node: Node) -> Iterator[tuple[int, bool]]:
-        """Yield the columns of bits that a node decides, by the bits of the question itself that both stand for."""
+    def _neurons(self, node: Node) -> Iterator[NeuronState]:
+        """Yield the decided neurons of the question itself: several may be one bit of the search."""
         for value, codes in self.bits.codes.items():
-            for code, target in zip(codes.tolist(), self.columns.codes[value].tolist(), strict=True):
-                number = _column(code)
-                column = _column(target)
-                if number is None or column is None or node.states[number] < 0:
-                    continue
-                yield column, bool(node.states[number]) ^ (code < 0) ^ (target < 0)
+            origin, size = self.compiled.asked.ops[value].origin, len(codes)
+            for entry, code in enumerate(codes.tolist()):
+                if (number := _column(code)) is not None and node.states[number] >= 0:
+                    on = bool(node.states[number]) ^ (code < 0)
+                    yield NeuronState(origin.name, int(origin.entries(size)[entry]), on)
 
 
 def _column(code: float) -> int | None:
@@ -188,7 +212,7 @@ def _direction(compiled: Compiled) -> list[tuple[int, int]]:
     program = compiled.program
     inputs = [value for value, op in enumerate(program.ops) if isinstance(op, Input) and op.kind is Kind.REAL]
     if len(inputs) != 2:
-        raise QueryError("pieces are made of a Jacobian in forward mode", hint="--mode forward")
+        raise QueryError("pieces are made of a Jacobian in forward mode", hint=FORWARD)
     op = program.ops[inputs[1]]
     places = op.origin.entries(op.size)
     return [

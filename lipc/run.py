@@ -196,6 +196,7 @@ class Run:
         finally:
             self.pair.take_proof(tree.upper)
             self.nodes += tree.nodes
+            self.note = tree.trouble
             self.seconds["solve"] += monotonic() - begun
         if self.is_closed() and (self._has_value or tree.is_void):
             self.engines = [SEARCH]

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from errno import EACCES
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +19,8 @@ from lipc.cli.streams import say
 
 if TYPE_CHECKING:
     from lipc.compiler import Compiled
-    from lipc.pieces import Split
+    from lipc.errors import OutputError
+    from lipc.pieces import Piece, Split
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -51,59 +57,125 @@ def command(
     proven bound of each.
     """
     from lipc.compiler import compile as compile_model
-    from lipc.errors import OutputError, QueryError
+    from lipc.errors import QueryError
     from lipc.options import Options
-    from lipc.pieces import split
+    from lipc.pieces import FORWARD, split
 
-    target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError("is no empty folder", where=folder, hint="name a new one")
+    check_folder(folder)
     if mode == "reverse":
-        raise QueryError("pieces are made in forward mode", hint="leave out --mode reverse")
+        raise QueryError("pieces are made of a Jacobian in forward mode", hint=FORWARD)
     chosen = passes_from(level, passes, "forward" if passes is None else mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     if query is not None and len(query.pieces()) > 1:
         raise QueryError("a question over several domains is in pieces already", hint="split each domain by itself")
-    compiled = compile_model(network, query, passes=chosen, trust_bounds=trust_bounds)
-    options = Options(float("inf") if time_limit is None else time_limit, seed=seed)
-    parts = split(compiled, pieces, options)
-    write(compiled, parts, target)
+    with new_folder(Path(folder)):
+        compiled = compile_model(network, query, passes=chosen, trust_bounds=trust_bounds)
+        options = Options(float("inf") if time_limit is None else time_limit, seed=seed)
+        parts = split(compiled, pieces, options)
+        write(compiled, parts, Path(folder))
     number = len(parts.pieces)
     left = f"{number} piece{'' if number == 1 else 's'} in {folder}" if number else "nothing is left to solve"
     say(f"lipc: {parts.lower:.9g} <= answer <= {parts.upper:.9g} after {parts.nodes} nodes; {left}")
 
 
+def check_folder(folder: str) -> None:
+    """Refuse what is no place for files, before the work.
+
+    Raises
+    ------
+    OutputError
+        If it is standard output, a file, or a folder with something in it.
+    """
+    from lipc.errors import OutputError
+    from lipc.formats.output import Format, check_destination, is_stdout
+
+    if is_stdout(folder):
+        raise OutputError("pieces are several files", where=folder, hint="name a folder")
+    check_destination(Path(folder) / MANIFEST, format=Format.MPS)
+    target = Path(folder)
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OutputError("is no empty folder", where=folder, hint="name a new one")
+    except OSError as error:
+        raise _failure(folder, error) from error
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Make a folder, and those it is in: not to be told after hours that it cannot be; take back what stays empty.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made, or nothing can be written there.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))
+    except OSError as error:
+        raise _failure(str(folder), error) from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
+        raise
+
+
+def _failure(where: str, error: OSError) -> OutputError:
+    from lipc.errors import OutputError
+
+    return OutputError(f"cannot be written: {error.strerror or error}", where=where)
+
+
 def write(compiled: Compiled, parts: Split, folder: Path) -> None:
-    """Write the files of all pieces and, when they are all there, the manifest.
+    """Write the files of all pieces and the manifest: all of them, or nothing.
 
     Raises
     ------
     OutputError
         If something cannot be written.
     """
-    from lipc.errors import OutputError
-    from lipc.formats.output import write_files, write_model
+    from lipc.formats.output import Format, sidecar_path, write_files
+    from lipc.formats.sidecar import sidecar, sidecar_text
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(error.strerror or str(error), where=str(folder)) from error
-    entries = []
+    header, facts = compiled.header(), compiled.facts()
+    files: list[tuple[Path, Iterable[bytes]]] = []
+    entries: list[dict[str, object]] = []
     for number, piece in enumerate(parts.pieces, 1):
-        name = f"piece.{number}.mps"
-        write_model(piece.program, folder / name, header=compiled.header(), facts=compiled.facts())
-        decided = {str(place): value for place, value in enumerate(piece.direction.tolist()) if value == value}
-        neurons = [{"name": each.name, "entry": each.entry, "on": each.on} for each in piece.neurons]
-        entries.append({"file": name, "bound": piece.bound, "direction": decided, "neurons": neurons})
+        path = folder / f"piece.{number}.mps"
+        files.append((path, Format.MPS.chunks(piece.program, header)))
+        files.append((sidecar_path(path), (sidecar_text(sidecar(each, facts=facts)) for each in (piece.program,))))
+        entries.append({"file": path.name, **_entry(piece)})
+    # Renamed last: where it stands, everything does.
+    files.append((folder / MANIFEST, [_manifest(compiled, parts, entries)]))
+    write_files(files)
+
+
+def _entry(piece: Piece) -> dict[str, object]:
+    decided = {str(place): value for place, value in enumerate(piece.direction.tolist()) if value == value}
+    neurons = [{"name": each.name, "entry": each.entry, "on": each.on} for each in piece.neurons]
+    return {"bound": _number(piece.bound), "direction": decided, "neurons": neurons}
+
+
+def _number(value: float) -> float | None:
+    """Return a number as JSON knows it."""
+    return value if isfinite(value) else None
+
+
+def _manifest(compiled: Compiled, parts: Split, entries: list[dict[str, object]]) -> bytes:
     witness = parts.witness
-    known = None if witness is None else {"value": witness.value, "x": witness.x.tolist()}
     manifest = {
         "schema": SCHEMA,
         "query": compiled.describe(),
-        "answer": "the largest of `known` and of the optima of all files (each file minimizes the negative)",
+        "answer": "the largest of known.value and of the optima of all files, each of which minimizes the negative",
+        "gap": parts.gap,
         "lower": parts.lower,
-        "upper": parts.upper,
-        "known": known,
+        "upper": _number(parts.upper),
+        "known": None if witness is None else {"value": witness.value, "x": witness.x.tolist()},
         "pieces": entries,
     }
-    write_files([(folder / MANIFEST, [json.dumps(manifest, indent=1).encode() + b"\n"])])
+    return json.dumps(manifest, indent=1, allow_nan=False).encode() + b"\n"

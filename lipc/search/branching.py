@@ -90,6 +90,8 @@ class BranchAndBound:
     ----------
     nodes
         How many were looked at.
+    trouble
+        What went wrong on the way without being in the way of the answer.
 
     Raises
     ------
@@ -112,6 +114,7 @@ class BranchAndBound:
         self.regions = Regions(program, deadline=deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
         self.nodes = 0
+        self.trouble = ""
         self.order = count()
         self.open: list[tuple[float, int, Node]] = []
         self.deep: list[Node] = []  # looked at first

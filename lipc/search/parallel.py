@@ -1,24 +1,23 @@
 """The branch and bound by several processes: open nodes are independent questions that share what is attained.
 
 In rounds: the best nodes are dealt out, each process searches its own for a while, and what is left comes back. So the
-result does not depend on which process is faster. A process that dies loses nothing: its nodes are dealt out again.
+result does not depend on which process is faster. A process that dies loses nothing: its nodes are dealt out again, and
+when none is left this process goes on alone.
 """
 
 from __future__ import annotations
 
-import pickle
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from heapq import heappop
 from time import monotonic
-from typing import IO
 
 import numpy as np
 
+from lipc.errors import printable
 from lipc.ir import Floats, Program
 from lipc.search.branching import BranchAndBound, Node
+from lipc.search.processes import Worker
 from lipc.search.worker import Batch, Left
 
 ALONE = 200
@@ -29,6 +28,12 @@ DEALT = 64
 
 ROUND = 250
 """Nodes that a process looks at before it reports."""
+
+READY_SECONDS = 60.0
+"""A process that has not come up by then never will."""
+
+LATE_SECONDS = 1.0
+"""Processes stop at the deadline by themselves, but not in the middle of a node."""
 
 
 class ParallelSearch(BranchAndBound):
@@ -52,6 +57,8 @@ class ParallelSearch(BranchAndBound):
         super().__init__(program, target, on_point, deadline)
         self.jobs = jobs
         self.away: dict[int, list[Node]] = {}  # by process, what it is at
+        self.workers: list[Worker] = []
+        self.lost = 0
 
     @property
     def _open_bound(self) -> float:
@@ -61,26 +68,66 @@ class ParallelSearch(BranchAndBound):
     def run(self, on_node: Callable[[], None] = lambda: None, most_nodes: float = np.inf) -> None:
         """Search as `BranchAndBound` does; nodes are counted by rounds."""
         super().run(on_node, min(most_nodes, self.nodes + ALONE))
-        if self.is_complete or monotonic() > self.deadline or self.nodes >= most_nodes:
-            return
-        workers = [_Worker(self.program) for _ in range(self.jobs)]
-        try:
-            while workers and not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
-                workers = self._round(workers)
+        # All are ended, even if another interrupt comes meanwhile.
+        with ExitStack() as stack:
+            while not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
+                self._hire(stack)
+                if not self.workers:
+                    break
+                self._round()
                 on_node()
-        finally:
-            for worker in workers:
-                worker.stop()
-        if not workers:
-            super().run(on_node, most_nodes)
+        self.workers = []
+        super().run(on_node, most_nodes)
 
-    def _round(self, workers: list[_Worker]) -> list[_Worker]:
-        """Deal out nodes and take back what is left; return the processes that are still there."""
-        hands: list[list[Node]] = [[] for _ in workers]
-        for dealt in range(DEALT * len(workers)):
+    def _hire(self, stack: ExitStack) -> None:
+        """Start as many processes as there is work for, but none in place of one that was lost."""
+        wanted = min(self.jobs - self.lost, len(self.open) + len(self.deep))
+        new: list[Worker] = []
+        try:
+            while len(self.workers) + len(new) < wanted:
+                new.append(Worker(self.program))
+                stack.callback(new[-1].stop)
+        except OSError as error:
+            self._lose(wanted - len(self.workers) - len(new), error.strerror or str(error))
+        for worker in new:
+            if worker.is_ready(min(READY_SECONDS, self.deadline - monotonic())):
+                self.workers.append(worker)
+            elif monotonic() <= self.deadline:
+                worker.stop()
+                self._lose(1, worker.reason)
+
+    def _lose(self, number: int, reason: str) -> None:
+        self.lost += number
+        why = f": {printable(reason)[:200]}" if reason else ""
+        self.trouble = f"{self.lost} of {self.jobs} processes of the search were lost{why}"
+
+    def _round(self) -> None:
+        """Deal out nodes and take back what is left."""
+        hands = self._deal()
+        seconds = self.deadline - monotonic()
+        for worker, hand in zip(self.workers, hands, strict=True):
+            if hand:
+                worker.ask(Batch(hand, self.target(), ROUND, seconds))
+        alive = []
+        for place, (worker, hand) in enumerate(zip(self.workers, hands, strict=True)):
+            left = worker.left(self.deadline + LATE_SECONDS - monotonic()) if hand else None
+            self._take(hand if left is None else left.nodes, left)
+            self.away.pop(place, None)
+            if left is not None or not hand:
+                alive.append(worker)
+                continue
+            worker.stop()
+            if monotonic() <= self.deadline:
+                self._lose(1, worker.reason)
+        self.workers = alive
+
+    def _deal(self) -> list[list[Node]]:
+        """Take the best nodes, for each process some; they stay in the bound until something comes back."""
+        hands: list[list[Node]] = [[] for _ in self.workers]
+        for dealt in range(DEALT * len(hands)):
             if not self.open and not self.deep:
                 break
-            place = dealt % len(workers)
+            place = dealt % len(hands)
             node = self.deep[-1] if self.deep else self.open[0][2]
             self.away.setdefault(place, []).append(node)  # before it is taken: an interrupt may come at any time
             hands[place].append(node)
@@ -88,20 +135,7 @@ class ParallelSearch(BranchAndBound):
                 self.deep.pop()
             else:
                 heappop(self.open)
-        seconds = self.deadline - monotonic()
-        sent = [
-            worker.send(Batch(hand, self.target(), ROUND, seconds)) for worker, hand in zip(workers, hands, strict=True)
-        ]
-        alive = []
-        for place, (worker, is_sent) in enumerate(zip(workers, sent, strict=True)):
-            left = worker.receive() if is_sent else None
-            self._take(hands[place] if left is None else left.nodes, left)
-            self.away.pop(place, None)
-            if left is None:
-                worker.stop()
-            else:
-                alive.append(worker)
-        return alive
+        return hands
 
     def _take(self, nodes: list[Node], left: Left | None) -> None:
         if left is not None:
@@ -111,44 +145,3 @@ class ParallelSearch(BranchAndBound):
                 self.on_point(point)
         for node in nodes:
             self._push(node)
-
-
-class _Worker:
-    """A process, and its pipes."""
-
-    def __init__(self, program: Program) -> None:
-        # A session of its own: Ctrl-C is for the one who asks.
-        command = [sys.executable, "-c", "from lipc.search.worker import main; main()"]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.sink: IO[bytes] = self.process.stdin
-        self.source: IO[bytes] = self.process.stdout
-        self.send(program)
-
-    def send(self, message: Program | Batch) -> bool:
-        """Send a message; return whether the process is there."""
-        try:
-            pickle.dump(message, self.sink)
-            self.sink.flush()
-        except OSError:
-            return False
-        return True
-
-    def receive(self) -> Left | None:
-        """Return the answer; `None` if the process is gone."""
-        try:
-            answer = pickle.load(self.source)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            return None
-        assert isinstance(answer, Left)
-        return answer
-
-    def stop(self) -> None:
-        """End the process, whatever it is at."""
-        self.process.kill()
-        self.process.wait()
-        self.source.close()
-        with suppress(OSError):  # what was not read is lost with its reader
-            self.sink.close()

@@ -1,0 +1,198 @@
+"""Pieces of a question, solved by HiGHS from their files: together they give the answer of the enumeration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import highspy
+import numpy as np
+import oracle
+import pytest
+from nets import KINDS, NetworkKind, random_network
+from test_random_networks import GAP, Question, draw, program_of, truth
+
+import lipc
+from lipc import Compiled, Norm, Options
+from lipc.errors import QueryError
+from lipc.ir import Builder, Conditional, Polytope, evaluate
+from lipc.mip import Role
+from lipc.pieces import Piece, Split
+from lipc.query import box
+
+NOISE = 1e-6
+"""The tolerances of HiGHS, relatively."""
+
+
+def optimum(path: Path) -> tuple[float, np.ndarray] | None:
+    """Return what HiGHS says of a file: its optimum, as a maximum, and the columns; `None` if there is no solution."""
+    highs = highspy.Highs()
+    highs.setOptionValue("output_flag", False)
+    highs.setOptionValue("mip_rel_gap", 1e-9)
+    assert highs.readModel(str(path)) == highspy.HighsStatus.kOk
+    highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        return None
+    assert highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return -highs.getObjectiveValue(), np.array(highs.getSolution().col_value)
+
+
+def input_in(compiled: Compiled, columns: np.ndarray) -> np.ndarray:
+    """Return the point of the network in a solution."""
+    blocks = {
+        block.value: columns[block.start : block.start + len(block.entries)]
+        for block in compiled.mip.columns
+        if block.role in (Role.BIT, Role.INPUT)
+    }
+    return compiled.recover(blocks)[compiled.asked.network_input()[0]]
+
+
+def check_neurons(compiled: Compiled, piece: Piece, columns: np.ndarray) -> None:
+    """The states that a piece names are those of the network, up to kinks, at the point that HiGHS found."""
+    asked = compiled.asked
+    at, domain = asked.network_input()
+    values = evaluate(asked, {at: domain.clip(np.nan_to_num(input_in(compiled, columns)))[None]})
+    named = {asked.ops[value].origin.name: value for value in asked.find(Conditional)}
+    assert len(named) == len(list(asked.find(Conditional)))
+    for neuron in piece.neurons:
+        sums = values[asked.ops[named[neuron.name]].operands[0]][0]
+        assert (sums[neuron.entry] if neuron.on else -sums[neuron.entry]) >= -1e-5, neuron
+
+
+def solve_pieces(compiled: Compiled, parts: Split, folder: Path) -> float:
+    """Return the answer from all files, each checked against what is said of it."""
+    best = parts.lower
+    for number, piece in enumerate(parts.pieces):
+        path = folder / f"{number}.mps"
+        lipc.write_model(piece.program, path)
+        found = optimum(path)
+        if found is None:
+            continue
+        value, columns = found
+        assert value <= piece.bound + NOISE * (1 + abs(piece.bound))
+        assert piece.bound <= parts.upper * (1 + 1e-9)
+        check_neurons(compiled, piece, columns)
+        best = max(best, value)
+    return best
+
+
+def ask_and_compare(seed: int, folder: Path) -> int | None:
+    """Cut a random question, compare; return how many pieces there were, `None` if the enumeration is no help."""
+    asked: Question = draw(seed)._replace(goal="lipschitz", norm=(Norm.LINF, Norm.L1)[seed // 2 % 2])
+    asked = asked._replace(cases=asked.cases[:1])
+    try:
+        answer = truth(asked)
+    except ValueError:
+        return None
+    if answer.thin:
+        return None
+    compiled = lipc.compile(program_of(asked), asked.query(), mode="forward", level=(2, 1, 3, 0)[seed % 4])
+    # Without time for a good witness more is left to cut.
+    parts = lipc.split(compiled, 1 + seed % 5)
+    noise = NOISE * (1 + abs(answer.value))
+    assert parts.lower - noise <= answer.value <= parts.upper + noise
+    assert abs(solve_pieces(compiled, parts, folder) - answer.value) <= GAP * answer.value + noise
+    return len(parts.pieces)
+
+
+def no_start(*_: object) -> None:
+    """Find no witness, so that something is left to cut."""
+
+
+@pytest.mark.parametrize("first", range(0, 60, 12))
+def test_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    counts = [ask_and_compare(seed, tmp_path) for seed in range(first, first + 12)]
+    assert sum(count is not None for count in counts) >= 9
+    assert sum((count or 0) > 1 for count in counts) >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(2000, 2400, 20))
+def test_many_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if first % 40:
+        monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    counts = [ask_and_compare(seed, tmp_path) for seed in range(first, first + 20)]
+    assert sum(count is not None for count in counts) >= 15
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_dense_networks(kind: NetworkKind, norm: oracle.Norm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    network = random_network(4, (3, 6, 4, 2), kind)
+    inputs = network.weights[0].shape[1]
+    answer = oracle.lipschitz(*network, -np.ones(inputs), np.ones(inputs), None, norm)
+    query = lipc.Query(box(-np.ones(inputs), np.ones(inputs)), norm=Norm(norm))
+    compiled = lipc.compile(lipc.from_weights(*network), query, mode="forward")
+    found = solve_pieces(compiled, lipc.split(compiled, 6), tmp_path)
+    assert answer.thin or found == pytest.approx(answer.value, rel=GAP, abs=NOISE)
+
+
+@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_residual_network_with_max_pooling_and_twins(
+    seed: int, norm: Norm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    rng = np.random.default_rng(seed)
+    builder = Builder()
+    x = builder.input(Polytope.space(3))
+    weight, bias = rng.normal(size=(4, 3)), 0.3 * rng.normal(size=4)
+    # Twins that are equal, opposite, and larger by a factor.
+    h = builder.relu(
+        builder.affine(
+            {x: np.vstack([weight, weight[:2], -weight[2:], 2 * weight[:1]])},
+            [*bias, *bias[:2], *-bias[2:], 2 * bias[0]],
+        )
+    )
+    skipped = builder.affine({h: rng.normal(size=(6, 9)), x: rng.normal(size=(6, 3))}, np.zeros(6))
+    pooled = builder.maximum_of_groups(skipped, np.arange(6).reshape(3, 2))
+    program = builder.program(
+        builder.affine({pooled: rng.normal(size=(2, 3)), x: rng.normal(size=(2, 3))}, np.zeros(2))
+    )
+    query = lipc.Query(box(-np.ones(3), np.ones(3)), norm=norm)
+    exact = lipc.solve(program, query, mode="reverse", options=Options(search="mip"))
+    assert exact.certified
+    compiled = lipc.compile(program, query, mode="forward")
+    parts = lipc.split(compiled, 8)
+    assert parts.pieces
+    assert solve_pieces(compiled, parts, tmp_path) == pytest.approx(exact.lower, rel=1e-5)
+
+
+def hard(norm: Norm = Norm.LINF, **asked: object) -> Compiled:
+    network = random_network(1, (5, 12, 12, 2))
+    return lipc.compile(lipc.from_weights(*network), lipc.Query(box(0, np.ones(5)), norm=norm, **asked), mode="forward")  # type: ignore[arg-type]
+
+
+def test_without_time_the_pieces_are_the_roots_and_bounded_all_the_same(tmp_path: Path) -> None:
+    compiled = hard()
+    parts = lipc.split(compiled, 50, Options(time_limit=0.0))
+    assert len(parts.pieces) == 2  # one for each output
+    assert np.isfinite(parts.upper)
+    assert solve_pieces(compiled, parts, tmp_path) == pytest.approx(lipc.solve(compiled).lower, rel=1e-5)
+
+
+def test_as_many_pieces_as_asked_for_and_the_same_every_time() -> None:
+    first, second = lipc.split(hard(), 12), lipc.split(hard(), 12)
+    assert 12 <= len(first.pieces) <= 14
+    assert [piece.bound for piece in first.pieces] == [piece.bound for piece in second.pieces]
+    assert [piece.bound for piece in first.pieces] == sorted((piece.bound for piece in first.pieces), reverse=True)
+    assert first.upper == first.pieces[0].bound
+
+
+def test_what_is_answered_at_once_is_in_no_pieces() -> None:
+    network = lipc.from_weights([np.ones((1, 2)), np.ones((1, 1))], [np.ones(1), np.zeros(1)])
+    parts = lipc.split(lipc.compile(network, lipc.Query(box(0, np.ones(2))), mode="forward"), 4)
+    assert parts.pieces == ()
+    assert parts.lower == 2.0 == pytest.approx(parts.upper)
+
+
+def test_what_cannot_be_cut_is_refused() -> None:
+    with pytest.raises(QueryError, match="only a Lipschitz constant in l_inf or l_1 is cut into pieces"):
+        lipc.split(hard(goal="max", output=0), 4)
+    with pytest.raises(QueryError, match="only a Lipschitz constant in l_inf or l_1 is cut into pieces"):
+        lipc.split(hard(Norm.L2), 4)
+    with pytest.raises(QueryError, match="forward"):
+        lipc.split(lipc.compile(lipc.from_weights(*random_network(1, (2, 4, 1))), mode="reverse"), 4)
+    with pytest.raises(QueryError, match="at least one"):
+        lipc.split(hard(), 0)
