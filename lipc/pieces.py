@@ -22,7 +22,8 @@ from lipc.ir import Floats, Input, Kind, Norm
 from lipc.mip import MixedIntegerProgram
 from lipc.options import Options
 from lipc.passes.run import Trail
-from lipc.search.branching import BranchAndBound, Node
+from lipc.search.branching import BranchAndBound
+from lipc.search.nodes import Node
 from lipc.witnesses import Witnesses
 
 START_SECONDS = 2.0

@@ -9,7 +9,7 @@ known in closed form, so decisions of which one side falls under the target are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
 from time import monotonic
@@ -21,9 +21,9 @@ from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multiplie
 from lipc.bounds.unrolled import unroll
 from lipc.certify import Regions
 from lipc.errors import QueryError
-from lipc.ir import Floats, Lipschitz, Norm, Program, evaluate, pullback
-from lipc.ir.norms import sign_rows
+from lipc.ir import Floats, Norm, Program, evaluate, pullback
 from lipc.search.conflicts import States
+from lipc.search.nodes import Node, objectives_of
 from lipc.search.possible import Possible
 from lipc.search.pseudocosts import Decision, PseudoCosts
 
@@ -33,9 +33,6 @@ STEPS = 12
 TRIALS = 8
 """The likeliest places that are tried before one is chosen, as long as little is known of them."""
 
-MOST_ROOTS = 4096
-"""Trees: one for each output, and in l_1 for each input and sign; outputs in l_1: for each choice of their signs."""
-
 MOST_ENTRIES = 400
 """Inputs and switches: the matrices of a bound are dense."""
 
@@ -44,32 +41,6 @@ MOST_OPEN = 500_000
 
 CLOSER = 1e-9
 """Newton's method aims this much below the target, relatively, for the rounding that a proof adds."""
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """A part of the question.
-
-    Parameters
-    ----------
-    root
-        Which objective.
-    direction, states
-        What is decided, see `lipc.bounds.sdp.restrict`.
-    multipliers
-        Of all inputs and switches, to begin with.
-    bound
-        A proven bound of the objective.
-    decision
-        What it was split off by.
-    """
-
-    root: int
-    direction: Floats
-    states: States
-    multipliers: Floats
-    bound: float
-    decision: Decision | None = None
 
 
 class BranchAndBound:
@@ -103,7 +74,7 @@ class BranchAndBound:
         self, program: Program, target: Callable[[], float], on_point: Callable[[Floats], None], deadline: float
     ) -> None:
         self.program, self.target, self.on_point, self.deadline = program, target, on_point, deadline
-        question, self.objectives = _objectives(program)
+        question, self.objectives = objectives_of(program)
         self.norm, self.output_norm = question.norm, question.output_norm
         self.unrolled = unroll(program)
         if self.unrolled.inputs + self.unrolled.switches > MOST_ENTRIES:
@@ -249,7 +220,7 @@ class BranchAndBound:
         values = evaluate(self.program, {self.possible.input: x[None]})
         outputs = self.program.ops[self.program.result].size
         gradients = pullback(self.program, values, np.eye(outputs), self.possible.input)
-        return float(self.norm.dual_of(_objectives(self.program)[1] @ gradients).max())
+        return float(self.norm.dual_of(objectives_of(self.program)[1] @ gradients).max())
 
     def _bound(self, node: Node, *, checked: bool) -> float:
         """Bound a node, and push what it splits into, if its states may be possible; return the bound.
@@ -418,16 +389,3 @@ class BranchAndBound:
             return bound
         self.left = max(self.left, bound)
         return bound
-
-
-def _objectives(program: Program) -> tuple[Lipschitz, Floats]:
-    """Return the question, and the weights of the outputs, a row for each objective."""
-    question = program.objective.lipschitz if program.objective is not None else None
-    if question is None or question.norm is Norm.L2:
-        raise QueryError("the SDP bound answers questions of Lipschitz constants in l_inf and l_1", hint="--search mip")
-    inputs, outputs = program.network_input()[1].size, program.ops[program.result].size
-    directions = 2 * inputs if question.norm is Norm.L1 else 1
-    signed = question.output_norm is Norm.L1 and outputs > 1
-    if (2.0 ** (outputs - 1) if signed else outputs) * directions > MOST_ROOTS:
-        raise QueryError("the question has too many outputs for the SDP bound", hint="--search mip")
-    return question, sign_rows(outputs) if signed else np.eye(outputs)

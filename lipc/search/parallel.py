@@ -16,7 +16,8 @@ import numpy as np
 
 from lipc.errors import printable
 from lipc.ir import Floats, Program
-from lipc.search.branching import BranchAndBound, Node
+from lipc.search.branching import BranchAndBound
+from lipc.search.nodes import Node
 from lipc.search.processes import Worker
 from lipc.search.worker import Batch, Left
 

@@ -17,7 +17,8 @@ from time import monotonic
 from typing import IO, TypeAlias
 
 from lipc.ir import Floats, Program
-from lipc.search.branching import BranchAndBound, Node
+from lipc.search.branching import BranchAndBound
+from lipc.search.nodes import Node
 
 MOST_POINTS = 4
 """Points handed back at a time."""
