@@ -2,12 +2,13 @@
 
 The pieces are the open nodes of the branch and bound (`lipc.search.branching`): signs of the direction and states of
 neurons. A part of the question of which the SDP bound proves that it holds no more than what is attained is no piece.
-The answer is the largest of what is attained and of the optima of the pieces.
+The answer is the largest of what is attained and of the optima of the pieces; where neurons tie on a whole
+face of a region (biases of 0), it may be less, as with the program of the whole: a pattern of a piece need not have an interior.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from time import monotonic
 
@@ -18,7 +19,7 @@ from lipc.compiler import Compiled
 from lipc.correspondence import FREE as COLUMN
 from lipc.correspondence import BitMap, bit_columns
 from lipc.errors import QueryError
-from lipc.ir import Floats, Input, Kind, Norm
+from lipc.ir import Conditional, Floats, Input, Kind, Norm
 from lipc.mip import MixedIntegerProgram
 from lipc.options import Options
 from lipc.passes.run import Trail
@@ -56,12 +57,16 @@ class Piece:
         Shape ``(n,)``: the entries of the direction that are decided; NaN where they are free.
     neurons
         The neurons that are decided; bounds may have decided others.
+    output
+        Shape ``(m,)``: the weights of the outputs of which this is about: one of them is 1, or for outputs in l_1 all
+        are 1 or -1.
     """
 
     program: MixedIntegerProgram
     bound: float
     direction: Floats
     neurons: tuple[NeuronState, ...]
+    output: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,7 @@ class _Cutter:
     def __init__(self, compiled: Compiled, options: Options) -> None:
         self.compiled, self.options = compiled, options
         self.deadline = monotonic() + options.time_limit
-        self.direction = _direction(compiled)
+        self.jacobian = _Columns(compiled)
         regions = Regions(compiled.asked, deadline=self.deadline)
         self.witnesses = Witnesses(compiled, regions, options.gap, options.seed, lambda _: None)
         try:
@@ -170,7 +175,8 @@ class _Cutter:
         """Return the program of a node; `None` if it would have no solution: columns contradict each other."""
         mip = self.compiled.mip
         low, high = mip.column_lower.copy(), mip.column_upper.copy()
-        for column, place in self.direction:
+        fixed = [*self._objective(node), *self._neurons_fixed(node)]
+        for place, column in self.jacobian.directions:
             side = node.direction[place % len(node.direction)]
             if self.tree.norm is Norm.L1:
                 # The direction is the difference of two vectors, one for each sign, whose entries add up to 1.
@@ -178,18 +184,36 @@ class _Cutter:
                 low[column] = high[column] = high[column] if taken else 0.0
             elif not np.isnan(side):
                 low[column] = high[column] = high[column] if side > 0 else low[column]
-        for number in np.flatnonzero(node.states >= 0).tolist():
-            code, one = self.columns[number], float(node.states[number])
-            bit = _column(code)
-            if bit is not None:
-                one = 1.0 - one if code < 0 else one
-                if not low[bit] <= one <= high[bit]:
+        for code, one in fixed:
+            if np.isnan(code):
+                continue
+            bit, wanted = _column(code), float(one)
+            if bit is None:
+                if code != wanted:
                     return None
-                low[bit] = high[bit] = one
-            elif code == 1.0 - one:
+                continue
+            wanted = 1.0 - wanted if code < 0 else wanted
+            if not low[bit] <= wanted <= high[bit]:
                 return None
+            low[bit] = high[bit] = wanted
         program = replace(mip, column_lower=low, column_upper=high)
-        return Piece(program, node.bound, node.direction + 0.0, tuple(self._neurons(node)))
+        return Piece(program, node.bound, node.direction + 0.0, tuple(self._neurons(node)), self._output(node))
+
+    def _neurons_fixed(self, node: Node) -> Iterator[tuple[float, bool]]:
+        """Yield the codes of the bits that are decided, and what to."""
+        for number in np.flatnonzero(node.states >= 0).tolist():
+            yield self.columns[number], bool(node.states[number])
+
+    def _objective(self, node: Node) -> Iterator[tuple[float, bool]]:
+        """Yield the codes of the bits that choose the objective: one output of several, or the signs of all but one."""
+        chosen = self._output(node)
+        if len(self.jacobian.outputs):
+            yield from zip(self.jacobian.outputs.tolist(), (chosen > 0).tolist(), strict=True)
+        else:
+            yield from zip(self.jacobian.signs.tolist(), (chosen[1:] > 0).tolist(), strict=False)
+
+    def _output(self, node: Node) -> Floats:
+        return np.asarray(self.tree.weights[node.root])
 
     def _neurons(self, node: Node) -> Iterator[NeuronState]:
         """Yield the decided neurons of the question itself: several may be one bit of the search."""
@@ -208,17 +232,33 @@ def _column(code: float) -> int | None:
     return int(code if code >= COLUMN else 1 - code) - COLUMN
 
 
-def _direction(compiled: Compiled) -> list[tuple[int, int]]:
-    """Return the columns of the direction of a program in forward mode, and the inputs that they belong to."""
-    program = compiled.program
-    inputs = [value for value, op in enumerate(program.ops) if isinstance(op, Input) and op.kind is Kind.REAL]
-    if len(inputs) != 2:
-        raise QueryError("pieces are made of a Jacobian in forward mode", hint=FORWARD)
-    op = program.ops[inputs[1]]
-    places = op.origin.entries(op.size)
-    return [
-        (block.start + offset, int(places[entry]))
-        for block in compiled.mip.columns
-        if block.value == inputs[1]
-        for offset, entry in enumerate(block.entries.tolist())
-    ]
+class _Columns:
+    """The columns of what the Jacobian added in forward mode.
+
+    Attributes
+    ----------
+    directions
+        Entries of the direction, in l_1 twice as many as inputs, and their columns.
+    outputs, signs
+        Codes as in `BitMap`: of the bits that choose one of several outputs; for outputs in l_1, of their signs.
+    """
+
+    def __init__(self, compiled: Compiled) -> None:
+        steps = compiled.trail.steps
+        made = next(at for at, step in enumerate(steps) if step.after.objective != compiled.asked.objective)
+        program, first = steps[made].after, len(steps[made].before.ops)
+        columns = {value: places.astype(np.float64) + COLUMN for value, places in bit_columns(compiled.mip).items()}
+        codes = Trail(program, steps[made + 1 :]).recover(columns)
+
+        def of(values: Iterable[int]) -> Floats:
+            found = [codes.get(value, np.full(program.ops[value].size, np.nan)) for value in values if value >= first]
+            return np.concatenate([np.zeros(0), *found])
+
+        inputs = {value: op for value, op in enumerate(program.ops) if isinstance(op, Input)}
+        direction = [value for value, op in inputs.items() if op.kind is Kind.REAL and value >= first]
+        if not direction:
+            raise QueryError("pieces are made of a Jacobian in forward mode", hint=FORWARD)
+        places = enumerate(of(direction).tolist())
+        self.directions = [(place, int(code) - COLUMN) for place, code in places if code >= COLUMN]
+        self.outputs = of(value for value, op in inputs.items() if op.kind is Kind.BIT)
+        self.signs = of(program.find(Conditional))

@@ -51,11 +51,12 @@ def check_neurons(compiled: Compiled, piece: Piece, columns: np.ndarray) -> None
     asked = compiled.asked
     at, domain = asked.network_input()
     values = evaluate(asked, {at: domain.clip(np.nan_to_num(input_in(compiled, columns)))[None]})
-    named = {asked.ops[value].origin.name: value for value in asked.find(Conditional)}
-    assert len(named) == len(list(asked.find(Conditional)))
     for neuron in piece.neurons:
-        sums = values[asked.ops[named[neuron.name]].operands[0]][0]
-        assert (sums[neuron.entry] if neuron.on else -sums[neuron.entry]) >= -1e-5, neuron
+        # A builder may call all by one name.
+        named = [value for value in asked.find(Conditional) if asked.ops[value].origin.name == neuron.name]
+        sums = [values[asked.ops[value].operands[0]][0] for value in named]
+        entries = [each[neuron.entry] for each in sums if neuron.entry < len(each)]
+        assert max(entry if neuron.on else -entry for entry in entries) >= -1e-5, neuron
 
 
 def solve_pieces(compiled: Compiled, parts: Split, folder: Path) -> float:
@@ -75,6 +76,17 @@ def solve_pieces(compiled: Compiled, parts: Split, folder: Path) -> float:
     return best
 
 
+def check_answer(compiled: Compiled, parts: Split, exact: float, folder: Path) -> None:
+    """The pieces say the same as the whole; that is the answer, or more where a pattern has no interior."""
+    noise = NOISE * (1 + abs(exact)) + GAP * abs(exact)
+    found = solve_pieces(compiled, parts, folder)
+    lipc.write_model(compiled.mip, folder / "whole.mps")
+    whole = optimum(folder / "whole.mps")
+    assert whole is not None
+    assert exact - noise <= found <= whole[0] + noise
+    assert found <= exact + noise or whole[0] > exact + noise
+
+
 def ask_and_compare(seed: int, folder: Path) -> int | None:
     """Cut a random question, compare; return how many pieces there were, `None` if the enumeration is no help."""
     asked: Question = draw(seed)._replace(goal="lipschitz", norm=(Norm.LINF, Norm.L1)[seed // 2 % 2])
@@ -90,7 +102,7 @@ def ask_and_compare(seed: int, folder: Path) -> int | None:
     parts = lipc.split(compiled, 1 + seed % 5)
     noise = NOISE * (1 + abs(answer.value))
     assert parts.lower - noise <= answer.value <= parts.upper + noise
-    assert abs(solve_pieces(compiled, parts, folder) - answer.value) <= GAP * answer.value + noise
+    check_answer(compiled, parts, answer.value, folder)
     return len(parts.pieces)
 
 
@@ -124,8 +136,7 @@ def test_dense_networks(kind: NetworkKind, norm: oracle.Norm, tmp_path: Path, mo
     answer = oracle.lipschitz(*network, -np.ones(inputs), np.ones(inputs), None, norm)
     query = lipc.Query(box(-np.ones(inputs), np.ones(inputs)), norm=Norm(norm))
     compiled = lipc.compile(lipc.from_weights(*network), query, mode="forward")
-    found = solve_pieces(compiled, lipc.split(compiled, 6), tmp_path)
-    assert answer.thin or found == pytest.approx(answer.value, rel=GAP, abs=NOISE)
+    check_answer(compiled, lipc.split(compiled, 6), answer.value, tmp_path)
 
 
 @pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])

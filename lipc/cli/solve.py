@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from math import isfinite
-from os import cpu_count
 from typing import Any, get_args
 
 import click
@@ -32,6 +32,12 @@ SEED = click.IntRange(0, 2**31 - 1)
 """What SCIP takes; it answers anything else with lines of its own on stderr."""
 
 
+def cores() -> int:
+    """Return how many cores this process may use, as far as that is known."""
+    known = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(known, int(JOBS.max or known))
+
+
 @click.command("solve", short_help="Solve a question and certify the answer.")
 @question_options
 @pass_options
@@ -50,7 +56,7 @@ SEED = click.IntRange(0, 2**31 - 1)
     help="mip: by SCIP. bab: by branch and bound on the SDP bound, proven without a solver. auto: bab where it can.",
 )
 @click.option("--split", is_flag=True, help="Cut the question into pieces, searched by a process for each core.")
-@click.option("--jobs", type=JOBS, metavar="N", help="Processes for the pieces; implies --split.  [default: 1]")
+@click.option("--jobs", type=JOBS, metavar="N", help="That many processes; implies --split.  [default: one per core]")
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -80,8 +86,11 @@ def command(
     """
     from lipc.cli.show import ProgressLog, show_result
     from lipc.driver import Options, solve
+    from lipc.errors import QueryError
 
-    count = jobs or (cpu_count() or 1 if split else 1)
+    if search == "mip" and (split or jobs is not None):
+        raise QueryError("pieces are searched by the branch and bound", hint="leave out --search mip")
+    count = jobs or (cores() if split else 1)
     options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper, search, count)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)

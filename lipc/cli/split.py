@@ -158,7 +158,7 @@ def write(compiled: Compiled, parts: Split, folder: Path) -> None:
 def _entry(piece: Piece) -> dict[str, object]:
     decided = {str(place): value for place, value in enumerate(piece.direction.tolist()) if value == value}
     neurons = [{"name": each.name, "entry": each.entry, "on": each.on} for each in piece.neurons]
-    return {"bound": _number(piece.bound), "direction": decided, "neurons": neurons}
+    return {"bound": _number(piece.bound), "output": piece.output.tolist(), "direction": decided, "neurons": neurons}
 
 
 def _number(value: float) -> float | None:

@@ -61,6 +61,8 @@ class BranchAndBound:
     ----------
     nodes
         How many were looked at.
+    weights
+        Of the outputs, a row for each objective.
     trouble
         What went wrong on the way without being in the way of the answer.
 
@@ -74,13 +76,13 @@ class BranchAndBound:
         self, program: Program, target: Callable[[], float], on_point: Callable[[Floats], None], deadline: float
     ) -> None:
         self.program, self.target, self.on_point, self.deadline = program, target, on_point, deadline
-        question, self.objectives = objectives_of(program)
+        question, self.weights = objectives_of(program)
         self.norm, self.output_norm = question.norm, question.output_norm
         self.unrolled = unroll(program)
         if self.unrolled.inputs + self.unrolled.switches > MOST_ENTRIES:
             raise QueryError("the network is too large for the SDP bound", hint="--search mip")
-        weights = self.objectives
-        self.objectives, self.slacks = weights @ self.unrolled.outputs, np.abs(weights) @ self.unrolled.slack
+        self.objectives = self.weights @ self.unrolled.outputs
+        self.slacks = np.abs(self.weights) @ self.unrolled.slack
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
@@ -220,7 +222,7 @@ class BranchAndBound:
         values = evaluate(self.program, {self.possible.input: x[None]})
         outputs = self.program.ops[self.program.result].size
         gradients = pullback(self.program, values, np.eye(outputs), self.possible.input)
-        return float(self.norm.dual_of(objectives_of(self.program)[1] @ gradients).max())
+        return float(self.norm.dual_of(self.weights @ gradients).max())
 
     def _bound(self, node: Node, *, checked: bool) -> float:
         """Bound a node, and push what it splits into, if its states may be possible; return the bound.

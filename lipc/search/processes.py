@@ -61,17 +61,13 @@ class Worker:
     """
 
     def __init__(self, program: Program) -> None:
+        command = start_command()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
-        # A session of its own: Ctrl-C is for the one who asks. (Windows calls that a process group.)
-        self.process = subprocess.Popen(
-            start_command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            env={**dict.fromkeys(SINGLE, "1"), **os.environ},
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-        )
+        try:
+            self.process = self._start(command)
+        except BaseException:
+            self.log.close()
+            raise
         self.reason = ""
         self._is_over = False
         self._tasks: SimpleQueue[Message | None] = SimpleQueue()
@@ -80,6 +76,18 @@ class Worker:
         self._talker = Thread(target=self._talk, daemon=True)
         self._talker.start()
         self._tasks.put(program)
+
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C is for the one who asks. (Windows calls that a process group.)
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env={**dict.fromkeys(SINGLE, "1"), **os.environ},
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
 
     def _talk(self) -> None:
         source, sink = self.process.stdout, self.process.stdin
