@@ -2,8 +2,8 @@
 
 The pieces are the open nodes of the branch and bound (`lipc.search.branching`): signs of the direction and states of
 neurons. A part of the question of which the SDP bound proves that it holds no more than what is attained is no piece.
-The answer is the largest of what is attained and of the optima of the pieces; where neurons tie on a whole
-face of a region (biases of 0), it may be less, as with the program of the whole: a pattern of a piece need not have an interior.
+The answer is the largest of what is attained and of the optima of the pieces. Where neurons tie (biases of 0), it may
+be less, as with the program of the whole: a pattern of a piece need not have an interior.
 """
 
 from __future__ import annotations
