@@ -562,6 +562,7 @@ def test_the_page_on_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert answers == pytest.approx([2.0, 1.0, 0.5], rel=1e-6)
     assert [piece.domain.lower.tolist() for piece in names["pieces"]] == [[-0.5, 0.0], [0.5, 0.0]]
     assert [piece.domain.upper.tolist() for piece in names["pieces"]] == [[0.0, 1 / 3], [1.0, 1 / 3]]
+    assert (names["parts"].lower, names["parts"].pieces) == (2.0, ())
     with pytest.raises(SourceError) as caught:
         parse_vnnlib(example.replace("(<= X_0 1)", "(<= x0 1)", 1), "property.vnnlib")
     shown = re.sub("^    ", "", page[page.index("    property.vnnlib:") :].split("\n\n")[0], flags=re.MULTILINE)
