@@ -199,7 +199,7 @@ ROOMS: dict[str, set[str]] = {
     "record": {"frontends", "ir", "query"},
     "result": {"certify", "compiler", "ir", "record"},
     "correspondence": {"certify", "compiler", "ir", "mip", "passes"},
-    "pieces": {"certify", "compiler", "correspondence", "ir", "mip", "options", "search", "witnesses"},
+    "pieces": {"certify", "compiler", "correspondence", "ir", "mip", "options", "passes", "search", "witnesses"},
     "start": {"bounds", "compiler", "correspondence", "ir", "search"},
     "options": set(),
     "pair": set(),
