@@ -97,7 +97,18 @@ class Compiled:
         """
         more = run_passes(self.program, passes, validate=0)
         trail = Trail(self.trail.start, (*self.trail.steps, *more.steps))
-        return replace(self, trail=trail, mip=lower(trail.program))
+        return replace(self, trail=trail, mip=_lowered(trail))
+
+    def limited(self) -> Compiled:
+        """Return the same question with the SDP bound of its Jacobian, and the passes after it run again."""
+        steps = self.trail.steps
+        places = [at for at, step in enumerate(steps) if isinstance(step.transformation, Jacobian)]
+        if len(places) != 1 or _knows_sdp(self.trail):
+            return self
+        (at,) = places
+        passes = [_with_sdp(step.transformation) for step in steps[at:]]
+        trail = Trail(self.trail.start, (*steps[:at], *run_passes(steps[at].before, passes).steps))
+        return replace(self, trail=trail, mip=_lowered(trail))
 
     @property
     def neurons(self) -> Neurons:
@@ -157,6 +168,20 @@ class Compiled:
             for value, bits in self._decided_bits().items()
         ]
         return {"query": self.describe(), "neurons": {"counts": asdict(self.neurons), "decided": decided}}
+
+
+def _knows_sdp(trail: Trail) -> bool:
+    passes = (step.transformation for step in trail.steps)
+    return any(isinstance(each, Jacobian) and each.known == "sdp" for each in passes)
+
+
+def _with_sdp(transformation: Pass) -> Pass:
+    return replace(transformation, known="sdp") if isinstance(transformation, Jacobian) else transformation
+
+
+def _lowered(trail: Trail) -> MixedIntegerProgram:
+    """Return the program at the end of a trail, with the SDP bound as a row where the Jacobian knows it."""
+    return lower(trail.program, limit=_knows_sdp(trail))
 
 
 def _maximizes(program: Program) -> bool:
@@ -302,7 +327,7 @@ def compile(  # noqa: A001 - the verb of a compiler
         raise QueryError("the passes leave a Lipschitz question, which no program states", hint="add the pass jacobian")
     if objective is None:
         raise InternalError("the passes lost the objective")
-    mip = lower(trail.program)
+    mip = _lowered(trail)
     in_bounds = trail.seconds(Bounds.name)
     seconds = {
         "import": network.seconds,

@@ -218,6 +218,8 @@ class Run:
         Where no bit is decided, and for a range, bounds are tightened where the objective is at least what is attained.
         The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
+        if self.is_lipschitz and not self.is_closed():
+            self._take_compiled(self.compiled.limited())
         many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
         if self.best is None or self.is_closed() or not many:
             return
@@ -233,8 +235,13 @@ class Run:
             compiled = compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
         else:
             compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
-        self.correspondence, self.mip = Correspondence(compiled), compiled.mip
+        self._take_compiled(compiled)
         self.seconds["bounds"] += monotonic() - begun
+
+    def _take_compiled(self, compiled: Compiled) -> None:
+        """Go on with another program of the same question."""
+        if compiled is not self.compiled:
+            self.correspondence, self.mip = Correspondence(compiled), compiled.mip
 
     def _solve(self) -> Ending:
         """Run the solver until the pair is closed, or something else ends the run."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.bounds.interval import interval_bounds, is_relu
-from lipc.bounds.rounding import UNIT, summands, up
+from lipc.bounds.rounding import UNIT, down, summands, up
 from lipc.errors import InternalError
 from lipc.ir import (
     Affine,
@@ -28,6 +28,7 @@ from lipc.ir import (
     Matrix,
     Op,
     Program,
+    Sense,
     Switch,
     add,
     compose,
@@ -37,11 +38,19 @@ from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role, Splits
 from lipc.mip.scaling import scale
 from lipc.mip.tiny import absorb_tiny_coefficients
 
+ROUNDED = 1e-12
+"""More than the rounding of an objective's coefficients, relative to its absolute terms."""
 
-def lower(program: Program) -> MixedIntegerProgram:
+
+def lower(program: Program, *, limit: bool = False) -> MixedIntegerProgram:
     """Return the mixed-integer program of a program.
 
     Bounds that the program carries become the big-M coefficients; missing ones are found by interval arithmetic.
+
+    Parameters
+    ----------
+    limit
+        Add a row that keeps the objective within its bounds: worth it where the relaxation does not know them.
 
     Raises
     ------
@@ -53,6 +62,8 @@ def lower(program: Program) -> MixedIntegerProgram:
     lowering = _Lowering(program, interval_bounds(program))
     for value, op in enumerate(program.ops):
         lowering.expressions.append(lowering.lower_op(value, op))
+    if limit:
+        lowering.limit()
     return absorb_tiny_coefficients(scale(lowering.finish()))
 
 
@@ -253,6 +264,51 @@ class _Lowering:
                 np.arange(each.columns.start, each.columns.stop) for each in (self.rows[-1], *self.columns[-2:])
             )
             self.splits.append(Splits(row, on, off, bit))
+
+    def limit(self) -> None:
+        """Append the row that bounds the objective, on the side to which it is optimized.
+
+        Where it chooses among entries by free bits, the bound is that of the entry chosen.
+        """
+        value = self.program.result
+        row, known = self._beyond_choice(value), self.bounds[value]
+        if row is None:
+            row = self.expressions[value]
+        else:
+            known = Interval(np.full(1, -np.inf), np.zeros(1))
+        if not any(summands(matrix).any() for matrix in row.terms.values()):
+            return
+        size = np.abs(row.offset)
+        for block, matrix in row.terms.items():
+            reach = self.column_bounds[block]
+            size = size + np.abs(matrix) @ np.maximum(np.abs(reach.lower), np.abs(reach.upper))
+        # The coefficients are sums of products, rounded; relative to all that they add up to that is next to nothing.
+        slack, free = ROUNDED * size, np.full(1, np.inf)
+        assert self.program.objective is not None
+        maximize = self.program.objective.sense is Sense.MAXIMIZE
+        side = Interval(-free, up(known.upper, slack)) if maximize else Interval(down(known.lower, slack), free)
+        self._add_numbered_rows(
+            value, "limit", row, Interval(down(side.lower - row.offset, slack), up(side.upper - row.offset, slack))
+        )
+
+    def _beyond_choice(self, value: int) -> _Expression | None:
+        """Return a sum of switches by free bits, less what the bits allow: at most 0; `None` for another objective."""
+        op = self.program.ops[value]
+        assert self.program.objective is not None
+        if self.program.objective.sense is not Sense.MAXIMIZE or not isinstance(op, Affine):
+            return None
+        reads = [(term, self.program.ops[term.operand]) for term in op.terms]
+        if len(reads) != 1 or op.bias.any():
+            return None
+        ((term, switch),) = reads
+        weights = _first_row(term.matrix)
+        if not isinstance(switch, Switch) or not isinstance(self.program.ops[switch.bit], Input) or (weights < 0).any():
+            return None
+        allowed = np.maximum(self.bounds[term.operand].upper, 0.0)
+        bits = self.expressions[switch.bit].scaled(up(weights * allowed, UNIT * weights * allowed))
+        ones = np.ones((1, len(weights)))
+        total = _Expression({block: ones @ matrix for block, matrix in bits.terms.items()}, ones @ bits.offset)
+        return self.expressions[value] - total
 
     def finish(self) -> MixedIntegerProgram:
         columns = self.columns[-1].columns.stop if self.columns else 0
