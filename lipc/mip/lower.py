@@ -268,14 +268,23 @@ class _Lowering:
     def limit(self) -> None:
         """Append the row that bounds the objective, on the side to which it is optimized.
 
-        Where it chooses among entries by free bits, the bound is that of the entry chosen.
+        Where it chooses among entries by free bits, a row bounds it by that of the entry chosen.
         """
         value = self.program.result
-        row, known = self._beyond_choice(value), self.bounds[value]
-        if row is None:
-            row = self.expressions[value]
-        else:
-            known = Interval(np.full(1, -np.inf), np.zeros(1))
+        objective, known = self.expressions[value], self.bounds[value]
+        assert self.program.objective is not None
+        maximize = self.program.objective.sense is Sense.MAXIMIZE
+        free = np.full(1, np.inf)
+        allowed = self._allowed(value) if maximize else None
+        if allowed is not None:
+            bits, largest = allowed
+            self._add_limit(value, objective - bits, Interval(-free, np.zeros(1)))
+            if largest <= known.upper[0]:
+                return
+        self._add_limit(value, objective, Interval(-free, known.upper) if maximize else Interval(known.lower, free))
+
+    def _add_limit(self, value: int, row: _Expression, known: Interval) -> None:
+        """Append a row for the objective, if it reads columns."""
         if not any(summands(matrix).any() for matrix in row.terms.values()):
             return
         size = np.abs(row.offset)
@@ -283,32 +292,24 @@ class _Lowering:
             reach = self.column_bounds[block]
             size = size + np.abs(matrix) @ np.maximum(np.abs(reach.lower), np.abs(reach.upper))
         # The coefficients are sums of products, rounded; relative to all that they add up to that is next to nothing.
-        slack, free = ROUNDED * size, np.full(1, np.inf)
-        assert self.program.objective is not None
-        maximize = self.program.objective.sense is Sense.MAXIMIZE
-        side = Interval(-free, up(known.upper, slack)) if maximize else Interval(down(known.lower, slack), free)
-        self._add_numbered_rows(
-            value, "limit", row, Interval(down(side.lower - row.offset, slack), up(side.upper - row.offset, slack))
-        )
+        slack = ROUNDED * size
+        sides = Interval(down(known.lower - row.offset, slack), up(known.upper - row.offset, slack))
+        self._add_numbered_rows(value, "limit", row, sides)
 
-    def _beyond_choice(self, value: int) -> _Expression | None:
-        """Return a sum of switches by free bits, less what the bits allow: at most 0; `None` for another objective."""
+    def _allowed(self, value: int) -> tuple[_Expression, float] | None:
+        """Return what free bits allow a sum of switches over them, and the most that one allows; `None` for others."""
         op = self.program.ops[value]
-        assert self.program.objective is not None
-        if self.program.objective.sense is not Sense.MAXIMIZE or not isinstance(op, Affine):
+        if not isinstance(op, Affine) or len(op.terms) != 1 or op.bias.any():
             return None
-        reads = [(term, self.program.ops[term.operand]) for term in op.terms]
-        if len(reads) != 1 or op.bias.any():
-            return None
-        ((term, switch),) = reads
-        weights = _first_row(term.matrix)
+        (term,) = op.terms
+        switch, weights = self.program.ops[term.operand], _first_row(term.matrix)
         if not isinstance(switch, Switch) or not isinstance(self.program.ops[switch.bit], Input) or (weights < 0).any():
             return None
-        allowed = np.maximum(self.bounds[term.operand].upper, 0.0)
-        bits = self.expressions[switch.bit].scaled(up(weights * allowed, UNIT * weights * allowed))
+        most = weights * np.maximum(self.bounds[term.operand].upper, 0.0)
+        bits = self.expressions[switch.bit].scaled(up(most, UNIT * most))
         ones = np.ones((1, len(weights)))
         total = _Expression({block: ones @ matrix for block, matrix in bits.terms.items()}, ones @ bits.offset)
-        return self.expressions[value] - total
+        return total, float(most.max(initial=0.0))
 
     def finish(self) -> MixedIntegerProgram:
         columns = self.columns[-1].columns.stop if self.columns else 0

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from lipc.bounds.interval import intersect
+from lipc.bounds.linear import linear_bounds
 from lipc.bounds.lipschitz import lipschitz_bounds
 from lipc.errors import InternalError, QueryError
 from lipc.ir import (
@@ -92,8 +93,9 @@ class Jacobian(Pass):
         writer = _Writer(program, question, network_inputs[0])
         reverse = self.resolved(program) == "reverse"
         result = writer.reverse() if reverse else writer.forward()
-        bounds = dict(program.bounds) if self.known == "nothing" else writer.bounds(result)
-        transformed = writer.builder.program(result, Objective(Sense.MAXIMIZE), bounds)
+        transformed = writer.builder.program(result, Objective(Sense.MAXIMIZE), program.bounds)
+        if self.known == "sdp":
+            transformed = transformed.with_bounds(writer.sharper(transformed))
         return PassResult(transformed, kept, writer.complete)
 
     def resolved(self, program: Program) -> Mode:
@@ -251,25 +253,26 @@ class _Writer:
         self.builder.origin = Origin("objective")
         return self.builder.affine({self.chosen: np.ones((1, 2 * size))})
 
-    def bounds(self, result: int) -> dict[int, Interval]:
-        """Return the bounds of the network, and the SDP bound of the result and of the gradient.
+    def sharper(self, transformed: Program) -> dict[int, Interval]:
+        """Return the bounds of a program, with the SDP bound of the result and of the gradient.
 
         For l_1 of the chosen entry, that is: a sharper big-M for all of them took longer (PERFORMANCE.md, "SDP rows").
         """
-        bounds = dict(self.program.bounds)
         found = lipschitz_bounds(self.program, gradient=self.gradient is not None)
+        bounds = dict(transformed.bounds)
         if found is None:
             return bounds
-        bounds[result] = Interval(np.full(1, -found.constant), np.full(1, found.constant))
+        new = {transformed.result: Interval(np.full(1, -found.constant), np.full(1, found.constant))}
         if found.gradient is not None and self.gradient is not None:
             lower, upper = found.gradient.lower, found.gradient.upper
-            if self.chosen is not None:
-                low, high = np.concatenate([lower, -upper]), np.concatenate([upper, -lower])
-                bounds[self.chosen] = Interval(np.minimum(low, 0.0), np.maximum(high, 0.0))
+            if self.chosen is None:
+                new[self.gradient] = found.gradient
             else:
-                known = bounds.get(self.gradient)
-                bounds[self.gradient] = intersect(found.gradient, known) if known is not None else found.gradient
-        return bounds
+                low, high = np.concatenate([lower, -upper]), np.concatenate([upper, -lower])
+                new[self.chosen] = Interval(np.minimum(low, 0.0), np.maximum(high, 0.0))
+        # The SDP bound knows nothing of the domain, and the pass `bounds` leaves values alone that are bounded.
+        others = linear_bounds(transformed, only_new=True)
+        return {**bounds, **{value: intersect(known, others[value]) for value, known in new.items()}}
 
     def complete(self, choices: dict[int, Floats]) -> dict[int, Floats]:
         """Fill in v and c such that ``c' J v`` is the norm of the Jacobian at the given point and bits."""
