@@ -100,15 +100,17 @@ class Compiled:
         return replace(self, trail=trail, mip=_lowered(trail))
 
     def limited(self) -> Compiled:
-        """Return the same question with the SDP bound of its Jacobian, and the passes after it run again."""
+        """Return the same question with the SDP bound of its Jacobian, if it has one, and later passes anew."""
         steps = self.trail.steps
         places = [at for at, step in enumerate(steps) if isinstance(step.transformation, Jacobian)]
-        if len(places) != 1 or _knows_sdp(self.trail):
+        if len(places) != 1:
             return self
         (at,) = places
         passes = [_with_sdp(step.transformation) for step in steps[at:]]
+        if passes[0] == steps[at].transformation:
+            return self
         trail = Trail(self.trail.start, (*steps[:at], *run_passes(steps[at].before, passes).steps))
-        return replace(self, trail=trail, mip=_lowered(trail))
+        return replace(self, trail=trail, mip=_lowered(trail)) if _knows_sdp(trail) else self
 
     @property
     def neurons(self) -> Neurons:
@@ -171,8 +173,13 @@ class Compiled:
 
 
 def _knows_sdp(trail: Trail) -> bool:
-    passes = (step.transformation for step in trail.steps)
-    return any(isinstance(each, Jacobian) and each.known == "sdp" for each in passes)
+    """Return whether the Jacobian was made with the SDP bound of its result, which it does not have of all."""
+    return any(
+        isinstance(step.transformation, Jacobian)
+        and step.transformation.known == "sdp"
+        and step.after.result in step.after.bounds
+        for step in trail.steps
+    )
 
 
 def _with_sdp(transformation: Pass) -> Pass:

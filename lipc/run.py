@@ -213,18 +213,20 @@ class Run:
         self._report("search", tree.nodes)
 
     def _tighten(self) -> None:
-        """Decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
+        """Add the SDP bound, or decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
 
         Where no bit is decided, and for a range, bounds are tightened where the objective is at least what is attained.
         The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
-        if self.is_lipschitz and not self.is_closed():
-            self._take_compiled(self.compiled.limited())
         many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
-        if self.best is None or self.is_closed() or not many:
+        if self.best is None or self.is_closed():
             return
         self._report("tighten")
         begun = monotonic()
+        if not many:
+            self._take_compiled(self.compiled.limited())
+            self.seconds["bounds"] += monotonic() - begun
+            return
         seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
         cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
         # Under the cutoff, every program of a tree would carry the whole Jacobian.

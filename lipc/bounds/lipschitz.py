@@ -54,20 +54,23 @@ def lipschitz_bounds(program: Program, *, gradient: bool = True) -> LipschitzBou
     if question is None or question.norm is Norm.L2 or program.ops[program.result].size > MOST_OUTPUTS:
         return None
     try:
-        bounder = _Bounder(program, question)
-    except QueryError:  # too large, or bits of its own
+        return _bounds(_Bounder(program, question), question.norm, gradient)
+    except QueryError:  # too large, bits of its own, or numbers too far apart
         return None
+
+
+def _bounds(bounder: _Bounder, norm: Norm, gradient: bool) -> LipschitzBounds | None:
     inputs = bounder.unrolled.inputs
     largest = np.inf
-    if question.norm is Norm.LINF:
+    if norm is Norm.LINF:
         if not bounder.affords(1):
             return None
         largest = bounder.largest(np.full(inputs, np.nan))
     entries = None
-    if (gradient or question.norm is Norm.L1) and bounder.affords(2 * inputs):
+    if (gradient or norm is Norm.L1) and bounder.affords(2 * inputs):
         high, low = (np.array([bounder.largest(way * unit) for unit in np.eye(inputs)]) for way in (1.0, -1.0))
         entries = Interval(-low, high)
-        if question.norm is Norm.L1:  # the ball is the convex hull of the unit vectors
+        if norm is Norm.L1:  # the ball is the convex hull of the unit vectors
             largest = float(max(high.max(initial=0.0), low.max(initial=0.0)))
     return LipschitzBounds(largest, entries) if np.isfinite(largest) else None
 
