@@ -110,7 +110,7 @@ class Compiled:
         if passes[0] == steps[at].transformation:
             return self
         trail = Trail(self.trail.start, (*steps[:at], *run_passes(steps[at].before, passes).steps))
-        return replace(self, trail=trail, mip=_lowered(trail)) if _knows_sdp(trail) else self
+        return replace(self, trail=trail, mip=_lowered(trail)) if _sdp_steps(trail) else self
 
     @property
     def neurons(self) -> Neurons:
@@ -172,14 +172,24 @@ class Compiled:
         return {"query": self.describe(), "neurons": {"counts": asdict(self.neurons), "decided": decided}}
 
 
-def _knows_sdp(trail: Trail) -> bool:
-    """Return whether the Jacobian was made with the SDP bound of its result, which it does not have of all."""
-    return any(
-        isinstance(step.transformation, Jacobian)
+def _sdp_steps(trail: Trail) -> list[tuple[Jacobian, Program]]:
+    """Return where the Jacobian was made with the SDP bound of its result, which not all have, and of which program."""
+    return [
+        (step.transformation, step.before)
+        for step in trail.steps
+        if isinstance(step.transformation, Jacobian)
         and step.transformation.known == "sdp"
         and step.after.result in step.after.bounds
-        for step in trail.steps
-    )
+    ]
+
+
+def _is_limited(jacobian: Jacobian, network: Program) -> bool:
+    """Return whether a row for the objective pays: beside bounds of the gradient it does not, in l_inf.
+
+    (Measured: PERFORMANCE.md, "SDP rows".)
+    """
+    question = network.objective.lipschitz if network.objective is not None else None
+    return jacobian.resolved(network) == "forward" or (question is not None and question.norm is Norm.L1)
 
 
 def _with_sdp(transformation: Pass) -> Pass:
@@ -187,8 +197,8 @@ def _with_sdp(transformation: Pass) -> Pass:
 
 
 def _lowered(trail: Trail) -> MixedIntegerProgram:
-    """Return the program at the end of a trail, with the SDP bound as a row where the Jacobian knows it."""
-    return lower(trail.program, limit=_knows_sdp(trail))
+    """Return the program at the end of a trail, with the SDP bound as a row where that pays."""
+    return lower(trail.program, limit=any(_is_limited(*each) for each in _sdp_steps(trail)))
 
 
 def _maximizes(program: Program) -> bool:

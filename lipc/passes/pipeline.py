@@ -55,7 +55,7 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     level
         0: what lowering needs, the Jacobian. 1: interval bounds and pruning. 2, the default: bounds by `method`, and
         neurons that are equal up to a factor share a bit. 3: bounds are tightened by linear programs, and bits of the
-        network decided by small trees of them.
+        network decided by small trees of them; the Jacobian knows the SDP bound.
     mode
         How the Jacobian is written.
     method
