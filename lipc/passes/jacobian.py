@@ -65,7 +65,8 @@ class Jacobian(Pass):
         and the ball is a polytope around it: the optimum may exceed the constant by `euclidean_factor`.
     known
         ``sdp``: the result, and in reverse mode the gradient, are bounded by the SDP bound (`lipschitz_bounds`), and
-        the bound of the result becomes a row of the mixed-integer program. For l_inf and l_1, and small networks.
+        the bound of the result becomes a row of the mixed-integer program where that pays. For l_inf and l_1, and
+        small networks.
     """
 
     name: ClassVar[str] = "jacobian"
