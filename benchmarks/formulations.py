@@ -36,7 +36,7 @@ PEER_TOLERANCE = 1e-4
 @click.option("--solver", "solvers", multiple=True, default=SOLVERS, type=click.Choice(SOLVERS))
 @click.option("--time-limit", default=100.0, show_default=True, metavar="S", help="CPU seconds per solve.")
 @click.option("--seed", default=0, show_default=True, help="Of the solver.")
-@click.option("-O", "level", default=2, show_default=True, type=click.IntRange(0, 3), help="Our pipeline.")
+@click.option("-O", "level", default=3, show_default=True, type=click.IntRange(0, 3), help="Our pipeline.")
 @click.option("--known", type=click.Path(path_type=Path), help="A file of solves that are not repeated; it grows.")
 @click.option("--reference", type=click.Path(path_type=Path), default=REFERENCE, help="The folder of cases.json.")
 @click.option("--child", nargs=2, hidden=True)

@@ -97,7 +97,20 @@ class Compiled:
         """
         more = run_passes(self.program, passes, validate=0)
         trail = Trail(self.trail.start, (*self.trail.steps, *more.steps))
-        return replace(self, trail=trail, mip=lower(trail.program))
+        return replace(self, trail=trail, mip=_lowered(trail))
+
+    def limited(self) -> Compiled:
+        """Return the same question with the SDP bound of its Jacobian, if it has one, and later passes anew."""
+        steps = self.trail.steps
+        places = [at for at, step in enumerate(steps) if isinstance(step.transformation, Jacobian)]
+        if len(places) != 1:
+            return self
+        (at,) = places
+        passes = [_with_sdp(step.transformation) for step in steps[at:]]
+        if passes[0] == steps[at].transformation:
+            return self
+        trail = Trail(self.trail.start, (*steps[:at], *run_passes(steps[at].before, passes).steps))
+        return replace(self, trail=trail, mip=_lowered(trail)) if _sdp_steps(trail) else self
 
     @property
     def neurons(self) -> Neurons:
@@ -157,6 +170,35 @@ class Compiled:
             for value, bits in self._decided_bits().items()
         ]
         return {"query": self.describe(), "neurons": {"counts": asdict(self.neurons), "decided": decided}}
+
+
+def _sdp_steps(trail: Trail) -> list[tuple[Jacobian, Program]]:
+    """Return where the Jacobian was made with the SDP bound of its result, which not all have, and of which program."""
+    return [
+        (step.transformation, step.before)
+        for step in trail.steps
+        if isinstance(step.transformation, Jacobian)
+        and step.transformation.known == "sdp"
+        and step.after.result in step.after.bounds
+    ]
+
+
+def _is_limited(jacobian: Jacobian, network: Program) -> bool:
+    """Return whether a row for the objective pays: beside bounds of the gradient it does not, in l_inf.
+
+    (Measured: PERFORMANCE.md, "SDP rows".)
+    """
+    question = network.objective.lipschitz if network.objective is not None else None
+    return jacobian.resolved(network) == "forward" or (question is not None and question.norm is Norm.L1)
+
+
+def _with_sdp(transformation: Pass) -> Pass:
+    return replace(transformation, known="sdp") if isinstance(transformation, Jacobian) else transformation
+
+
+def _lowered(trail: Trail) -> MixedIntegerProgram:
+    """Return the program at the end of a trail, with the SDP bound as a row where that pays."""
+    return lower(trail.program, limit=any(_is_limited(*each) for each in _sdp_steps(trail)))
 
 
 def _maximizes(program: Program) -> bool:
@@ -302,7 +344,7 @@ def compile(  # noqa: A001 - the verb of a compiler
         raise QueryError("the passes leave a Lipschitz question, which no program states", hint="add the pass jacobian")
     if objective is None:
         raise InternalError("the passes lost the objective")
-    mip = lower(trail.program)
+    mip = _lowered(trail)
     in_bounds = trail.seconds(Bounds.name)
     seconds = {
         "import": network.seconds,

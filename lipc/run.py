@@ -213,16 +213,20 @@ class Run:
         self._report("search", tree.nodes)
 
     def _tighten(self) -> None:
-        """Decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
+        """Add the SDP bound, or decide bits by trees and tighten the Jacobian's bounds, and lower the program anew.
 
         Where no bit is decided, and for a range, bounds are tightened where the objective is at least what is attained.
         The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
         many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
-        if self.best is None or self.is_closed() or not many:
+        if self.best is None or self.is_closed():
             return
         self._report("tighten")
         begun = monotonic()
+        if not many:
+            self._take_compiled(self.compiled.limited())
+            self.seconds["bounds"] += monotonic() - begun
+            return
         seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
         cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
         # Under the cutoff, every program of a tree would carry the whole Jacobian.
@@ -233,8 +237,13 @@ class Run:
             compiled = compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
         else:
             compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
-        self.correspondence, self.mip = Correspondence(compiled), compiled.mip
+        self._take_compiled(compiled)
         self.seconds["bounds"] += monotonic() - begun
+
+    def _take_compiled(self, compiled: Compiled) -> None:
+        """Go on with another program of the same question."""
+        if compiled is not self.compiled:
+            self.correspondence, self.mip = Correspondence(compiled), compiled.mip
 
     def _solve(self) -> Ending:
         """Run the solver until the pair is closed, or something else ends the run."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.bounds.interval import interval_bounds, is_relu
-from lipc.bounds.rounding import UNIT, summands, up
+from lipc.bounds.rounding import UNIT, down, summands, up
 from lipc.errors import InternalError
 from lipc.ir import (
     Affine,
@@ -28,6 +28,7 @@ from lipc.ir import (
     Matrix,
     Op,
     Program,
+    Sense,
     Switch,
     add,
     compose,
@@ -37,11 +38,19 @@ from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role, Splits
 from lipc.mip.scaling import scale
 from lipc.mip.tiny import absorb_tiny_coefficients
 
+ROUNDED = 1e-12
+"""More than the rounding of an objective's coefficients, relative to its absolute terms."""
 
-def lower(program: Program) -> MixedIntegerProgram:
+
+def lower(program: Program, *, limit: bool = False) -> MixedIntegerProgram:
     """Return the mixed-integer program of a program.
 
     Bounds that the program carries become the big-M coefficients; missing ones are found by interval arithmetic.
+
+    Parameters
+    ----------
+    limit
+        Add a row that keeps the objective within its bounds: worth it where the relaxation does not know them.
 
     Raises
     ------
@@ -53,6 +62,8 @@ def lower(program: Program) -> MixedIntegerProgram:
     lowering = _Lowering(program, interval_bounds(program))
     for value, op in enumerate(program.ops):
         lowering.expressions.append(lowering.lower_op(value, op))
+    if limit:
+        lowering.limit()
     return absorb_tiny_coefficients(scale(lowering.finish()))
 
 
@@ -253,6 +264,52 @@ class _Lowering:
                 np.arange(each.columns.start, each.columns.stop) for each in (self.rows[-1], *self.columns[-2:])
             )
             self.splits.append(Splits(row, on, off, bit))
+
+    def limit(self) -> None:
+        """Append the row that bounds the objective, on the side to which it is optimized.
+
+        Where it chooses among entries by free bits, a row bounds it by that of the entry chosen.
+        """
+        value = self.program.result
+        objective, known = self.expressions[value], self.bounds[value]
+        assert self.program.objective is not None
+        maximize = self.program.objective.sense is Sense.MAXIMIZE
+        free = np.full(1, np.inf)
+        allowed = self._allowed(value) if maximize else None
+        if allowed is not None:
+            bits, largest = allowed
+            self._add_limit(value, objective - bits, Interval(-free, np.zeros(1)))
+            if largest <= known.upper[0]:
+                return
+        self._add_limit(value, objective, Interval(-free, known.upper) if maximize else Interval(known.lower, free))
+
+    def _add_limit(self, value: int, row: _Expression, known: Interval) -> None:
+        """Append a row for the objective, if it reads columns."""
+        if not any(summands(matrix).any() for matrix in row.terms.values()):
+            return
+        size = np.abs(row.offset)
+        for block, matrix in row.terms.items():
+            reach = self.column_bounds[block]
+            size = size + np.abs(matrix) @ np.maximum(np.abs(reach.lower), np.abs(reach.upper))
+        # The coefficients are sums of products, rounded; relative to all that they add up to that is next to nothing.
+        slack = ROUNDED * size
+        sides = Interval(down(known.lower - row.offset, slack), up(known.upper - row.offset, slack))
+        self._add_numbered_rows(value, "limit", row, sides)
+
+    def _allowed(self, value: int) -> tuple[_Expression, float] | None:
+        """Return what free bits allow a sum of switches over them, and the most that one allows; `None` for others."""
+        op = self.program.ops[value]
+        if not isinstance(op, Affine) or len(op.terms) != 1 or op.bias.any():
+            return None
+        (term,) = op.terms
+        switch, weights = self.program.ops[term.operand], _first_row(term.matrix)
+        if not isinstance(switch, Switch) or not isinstance(self.program.ops[switch.bit], Input) or (weights < 0).any():
+            return None
+        most = weights * np.maximum(self.bounds[term.operand].upper, 0.0)
+        bits = self.expressions[switch.bit].scaled(up(most, UNIT * most))
+        ones = np.ones((1, len(weights)))
+        total = _Expression({block: ones @ matrix for block, matrix in bits.terms.items()}, ones @ bits.offset)
+        return total, float(most.max(initial=0.0))
 
     def finish(self) -> MixedIntegerProgram:
         columns = self.columns[-1].columns.stop if self.columns else 0

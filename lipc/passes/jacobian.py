@@ -13,6 +13,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from lipc.bounds.interval import intersect
+from lipc.bounds.linear import linear_bounds
+from lipc.bounds.lipschitz import lipschitz_bounds
 from lipc.errors import InternalError, QueryError
 from lipc.ir import (
     Affine,
@@ -20,6 +23,7 @@ from lipc.ir import (
     Conditional,
     Floats,
     Input,
+    Interval,
     Kind,
     Lipschitz,
     Matrix,
@@ -41,6 +45,7 @@ from lipc.ir.norms import steepest
 from lipc.passes.base import Pass, PassResult, kept_whole
 
 Mode = Literal["reverse", "forward", "auto"]
+Known = Literal["nothing", "sdp"]
 
 FEW_INPUTS = 32
 """Up to so many inputs `auto` takes reverse mode: its one bit per input then costs less than forward mode's looser
@@ -58,11 +63,16 @@ class Jacobian(Pass):
         or a choice among ``2n`` bits (l_1). ``forward``: ``u = v`` then ``u <- switch(W u, a)`` with v in the unit
         ball; no bits for the norm. ``auto``: reverse for few inputs, forward for many. For l_2 there is forward alone,
         and the ball is a polytope around it: the optimum may exceed the constant by `euclidean_factor`.
+    known
+        ``sdp``: the result, and in reverse mode the gradient, are bounded by the SDP bound (`lipschitz_bounds`), and
+        the bound of the result becomes a row of the mixed-integer program where that pays. For l_inf and l_1, and
+        small networks.
     """
 
     name: ClassVar[str] = "jacobian"
     exact: ClassVar[bool] = True
     mode: Mode = "auto"
+    known: Known = "nothing"
 
     def apply(self, program: Program) -> PassResult:
         """Return the program of the Jacobian; a program without a Lipschitz question is returned as it is.
@@ -85,6 +95,8 @@ class Jacobian(Pass):
         reverse = self.resolved(program) == "reverse"
         result = writer.reverse() if reverse else writer.forward()
         transformed = writer.builder.program(result, Objective(Sense.MAXIMIZE), program.bounds)
+        if self.known == "sdp":
+            transformed = transformed.with_bounds(writer.sharper(transformed))
         return PassResult(transformed, kept, writer.complete)
 
     def resolved(self, program: Program) -> Mode:
@@ -131,6 +143,8 @@ class _Writer:
         self.builder = Builder(program.ops)
         self.directions: int | None = None  # the input that ranges over v, or over the gradient entry chosen
         self.outputs: int | None = None  # the input of bits that choose c
+        self.gradient: int | None = None  # c' J, in reverse mode
+        self.chosen: int | None = None  # for l_1, its entries and minus these, all but one of them 0
 
     def forward(self) -> int:
         """Append ``u = J v`` from the input on; return the objective."""
@@ -227,6 +241,7 @@ class _Writer:
     def _input_norm(self, gradient: int) -> int:
         """Append the norm of the gradient that is dual to the input norm."""
         size = self.builder.size(gradient)
+        self.gradient = gradient
         if self.question.norm is Norm.LINF:
             self.builder.origin = Origin("sign")
             magnitude = self.builder.abs(gradient)
@@ -235,9 +250,30 @@ class _Writer:
         self.directions = self.builder.input(Polytope.one_of(2 * size), Kind.BIT, Origin("entry"))
         self.builder.origin = Origin("chosen")
         both = self.builder.affine({gradient: np.vstack([np.eye(size), -np.eye(size)])})
-        chosen = self.builder.switch(both, self.directions)
+        self.chosen = self.builder.switch(both, self.directions)
         self.builder.origin = Origin("objective")
-        return self.builder.affine({chosen: np.ones((1, 2 * size))})
+        return self.builder.affine({self.chosen: np.ones((1, 2 * size))})
+
+    def sharper(self, transformed: Program) -> dict[int, Interval]:
+        """Return the bounds of a program, with the SDP bound of the result and of the gradient.
+
+        For l_1 of the chosen entry, that is: a sharper big-M for all of them took longer (PERFORMANCE.md, "SDP rows").
+        """
+        found = lipschitz_bounds(self.program, gradient=self.gradient is not None)
+        bounds = dict(transformed.bounds)
+        if found is None:
+            return bounds
+        new = {transformed.result: Interval(np.full(1, -found.constant), np.full(1, found.constant))}
+        if found.gradient is not None and self.gradient is not None:
+            lower, upper = found.gradient.lower, found.gradient.upper
+            if self.chosen is None:
+                new[self.gradient] = found.gradient
+            else:
+                low, high = np.concatenate([lower, -upper]), np.concatenate([upper, -lower])
+                new[self.chosen] = Interval(np.minimum(low, 0.0), np.maximum(high, 0.0))
+        # The SDP bound knows nothing of the domain, and the pass `bounds` leaves values alone that are bounded.
+        others = linear_bounds(transformed, only_new=True)
+        return {**bounds, **{value: intersect(known, others[value]) for value, known in new.items()}}
 
     def complete(self, choices: dict[int, Floats]) -> dict[int, Floats]:
         """Fill in v and c such that ``c' J v`` is the norm of the Jacobian at the given point and bits."""

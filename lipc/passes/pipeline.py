@@ -55,7 +55,7 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     level
         0: what lowering needs, the Jacobian. 1: interval bounds and pruning. 2, the default: bounds by `method`, and
         neurons that are equal up to a factor share a bit. 3: bounds are tightened by linear programs, and bits of the
-        network decided by small trees of them.
+        network decided by small trees of them; the Jacobian knows the SDP bound.
     mode
         How the Jacobian is written.
     method
@@ -67,7 +67,11 @@ def named_pipeline(level: Level, mode: Mode = "auto", method: Method = "linear")
     shared = (cse, Fold(), Canonicalize(), cse, MergeDuplicates()) if level >= 2 else ()
     how = Bounds("interval" if level == 1 else method)
     reduced: tuple[Pass, ...] = (*shared, how, PruneStable())
-    jacobian: tuple[Pass, ...] = (Jacobian(mode), Bounds(how.method, only_new=True), PruneStable())
+    jacobian: tuple[Pass, ...] = (
+        Jacobian(mode, "sdp" if level == 3 else "nothing"),
+        Bounds(how.method, only_new=True),
+        PruneStable(),
+    )
     if level == 3:  # the network first, for its linear programs are smaller without the Jacobian
         reduced = (*reduced, Tighten("network"), PruneStable(), Tighten("network", method="mip"), PruneStable())
         jacobian = (*jacobian, Tighten("jacobian"), PruneStable())
