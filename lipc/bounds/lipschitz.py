@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lipc.bounds.blas import one_thread
 from lipc.bounds.sdp import FREE, Quadratic, Sdp, first_multipliers, restrict
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.errors import QueryError
@@ -54,7 +55,8 @@ def lipschitz_bounds(program: Program, *, gradient: bool = True) -> LipschitzBou
     if question is None or question.norm is Norm.L2 or program.ops[program.result].size > MOST_OUTPUTS:
         return None
     try:
-        return _bounds(_Bounder(program, question), question.norm, gradient)
+        with one_thread():
+            return _bounds(_Bounder(program, question), question.norm, gradient)
     except QueryError:  # too large, bits of its own, or numbers too far apart
         return None
 

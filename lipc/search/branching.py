@@ -17,6 +17,7 @@ from time import monotonic
 import numpy as np
 from numpy.typing import NDArray
 
+from lipc.bounds.blas import one_thread
 from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multipliers, restrict
 from lipc.bounds.unrolled import unroll
 from lipc.certify import Regions
@@ -97,22 +98,28 @@ class BranchAndBound:
 
     def relax(self, deadline: float = np.inf) -> None:
         """Bound the roots: `upper` is the SDP bound then, or infinite if the time did not do for all of them."""
-        for root in self._roots(min(deadline, self.deadline)):
-            self._push(root)
+        with one_thread():
+            for root in self._roots(min(deadline, self.deadline)):
+                self._push(root)
         self.current = -np.inf
 
     def run(self, on_node: Callable[[], None] = lambda: None, most_nodes: float = np.inf) -> None:
         """Search, after `relax`, until nothing above the target is open, or time or nodes are used up."""
-        while not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
-            node = self.deep[-1] if self.deep else self.open[0][2]
-            self.current = node.bound  # before it is taken: an interrupt may come between any two lines
-            if self.deep:
-                self.deep.pop()
-            else:
-                heappop(self.open)
-            self._visit(node)
-            self.current = -np.inf
-            on_node()
+        with one_thread():
+            while not self.is_complete and monotonic() <= self.deadline and self.nodes < most_nodes:
+                self._next()
+                on_node()
+
+    def _next(self) -> None:
+        """Look at the best open node."""
+        node = self.deep[-1] if self.deep else self.open[0][2]
+        self.current = node.bound  # before it is taken: an interrupt may come between any two lines
+        if self.deep:
+            self.deep.pop()
+        else:
+            heappop(self.open)
+        self._visit(node)
+        self.current = -np.inf
 
     def restart(self, nodes: list[Node], deadline: float) -> None:
         """Go on with other nodes; what is known of neurons and decisions is kept."""
