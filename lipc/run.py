@@ -218,27 +218,25 @@ class Run:
         Where no bit is decided, and for a range, bounds are tightened where the objective is at least what is attained.
         The regions stay those of the whole domain: what is proven of patterns holds without the cutoff.
         """
-        many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
         if self.best is None or self.is_closed():
             return
         self._report("tighten")
         begun = monotonic()
-        if not many:
-            self._take_compiled(self.compiled.limited())
-            self.seconds["bounds"] += monotonic() - begun
-            return
+        many = self.regions.domain.size > FEW_INPUTS and self.compiled.neurons.unstable >= MANY_NEURONS
+        self._take_compiled(self._tightened(self.best.value) if many else self.compiled.limited())
+        self.seconds["bounds"] += monotonic() - begun
+
+    def _tightened(self, attained: float) -> Compiled:
+        """Return the question with bits decided by trees, or bounds tightened above what is attained."""
         seconds = min(TIGHTEN_SECONDS, TIGHTEN_SHARE * self.options.time_limit)
-        cutoff = self.best.value - self.sign * BELOW_ATTAINED * abs(self.best.value)
-        # Under the cutoff, every program of a tree would carry the whole Jacobian.
         compiled = self.compiled
         if self.is_lipschitz:
+            # Under the cutoff, every program of a tree would carry the whole Jacobian.
             compiled = compiled.with_passes([Tighten("network", seconds, method="mip"), PruneStable()])
         if compiled.neurons.unstable < self.compiled.neurons.unstable:
-            compiled = compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
-        else:
-            compiled = self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
-        self._take_compiled(compiled)
-        self.seconds["bounds"] += monotonic() - begun
+            return compiled.with_passes([Tighten("jacobian", seconds), PruneStable()])
+        cutoff = attained - self.sign * BELOW_ATTAINED * abs(attained)
+        return self.compiled.with_passes([Tighten("all", seconds, cutoff), PruneStable()])
 
     def _take_compiled(self, compiled: Compiled) -> None:
         """Go on with another program of the same question."""

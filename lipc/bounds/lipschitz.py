@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipc.bounds.blas import one_thread
-from lipc.bounds.sdp import FREE, Quadratic, Sdp, first_multipliers, restrict
+from lipc.bounds.sdp import FREE, Quadratic, least_bound, restrict
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.errors import QueryError
 from lipc.ir import Floats, Interval, Lipschitz, Norm, Program
@@ -102,11 +102,5 @@ class _Bounder:
         return max(map(self._bound, parts), default=0.0)
 
     def _bound(self, quadratic: Quadratic) -> float:
-        if not len(quadratic.switches):
-            return quadratic.largest()
-        sdp = Sdp(quadratic)
-        start = sdp.at(quadratic.select(first_multipliers(self.unrolled, quadratic), self.unrolled.inputs))
-        assert start is not None, "first multipliers are valid"
-        # With no number for a target nothing is low enough, and nothing out of reach.
-        found = sdp.certify(sdp.minimize(start, np.nan))
-        return found if np.isfinite(found) else np.inf
+        bound, _ = least_bound(self.unrolled, quadratic)
+        return bound if np.isfinite(bound) else np.inf

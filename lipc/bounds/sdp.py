@@ -276,12 +276,12 @@ class Sdp:
 
         Parameters
         ----------
-        give_up
-            Stop as soon as F will not come down to the target; what it comes down to is not of interest then.
         steps
             At most.
         last
             The last weight of the barrier, as `LAST_BARRIER`.
+        give_up
+            Stop as soon as F will not come down to the target; what it comes down to is not of interest then.
         """
         best = point = start
         barrier = BARRIER
@@ -380,6 +380,29 @@ class Probes:
     inverse: Floats
     linked: Floats
     double: Floats
+
+
+def least_bound(unrolled: Unrolled, quadratic: Quadratic, target: float = -np.inf) -> tuple[float, Floats]:
+    """Return a proven bound of the objective from a cold start, and its multipliers of all inputs and switches.
+
+    Parameters
+    ----------
+    target
+        Less is not of interest.
+
+    Raises
+    ------
+    QueryError
+        As `first_multipliers`.
+    """
+    if not len(quadratic.switches):
+        return quadratic.largest(), np.ones(unrolled.inputs + unrolled.switches)
+    multipliers = first_multipliers(unrolled, quadratic)
+    sdp = Sdp(quadratic)
+    start = sdp.at(quadratic.select(multipliers, unrolled.inputs))
+    assert start is not None, "first multipliers are valid"
+    point = sdp.minimize(start, target)
+    return sdp.certify(point), quadratic.spread(point.multipliers, multipliers, unrolled.inputs)
 
 
 def first_multipliers(unrolled: Unrolled, quadratic: Quadratic) -> Floats:

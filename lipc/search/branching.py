@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.blas import one_thread
-from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multipliers, restrict
+from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multipliers, least_bound, restrict
 from lipc.bounds.unrolled import unroll
 from lipc.certify import Regions
 from lipc.errors import QueryError
@@ -182,17 +182,8 @@ class BranchAndBound:
 
     def _root(self, root: int, direction: Floats, states: States) -> Node:
         quadratic = self._restrict(root, direction, states)
-        inputs = self.unrolled.inputs
-        multipliers = np.ones(inputs + self.unrolled.switches)
-        if not len(quadratic.switches):
-            return Node(root, direction, states, multipliers, quadratic.largest())
-        multipliers = first_multipliers(self.unrolled, quadratic)
-        sdp = Sdp(quadratic)
-        start = sdp.at(quadratic.select(multipliers, inputs))
-        assert start is not None, "first multipliers are valid"
-        point = sdp.minimize(start, self.target())
-        spread = quadratic.spread(point.multipliers, multipliers, inputs)
-        return Node(root, direction, states, spread, sdp.certify(point))
+        bound, multipliers = least_bound(self.unrolled, quadratic, self.target())
+        return Node(root, direction, states, multipliers, bound)
 
     def _restrict(self, root: int, direction: Floats, states: States) -> Quadratic:
         return restrict(self.unrolled, self.objectives[root], float(self.slacks[root]), direction, states)
