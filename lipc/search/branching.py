@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.blas import one_thread
-from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multipliers, least_bound, restrict
+from lipc.bounds.quadratic import FREE, Quadratic, restrict
+from lipc.bounds.sdp import Point, Probes, Sdp, first_multipliers, least_bound
 from lipc.bounds.unrolled import unroll
 from lipc.certify import Regions
 from lipc.errors import QueryError
@@ -208,7 +209,7 @@ class BranchAndBound:
 
     def _may_be(self, states: States) -> bool:
         """Return whether states may be possible; look at the gradient of the point that shows it."""
-        if self.possible.sampled(states):
+        if self.possible.shown.allows(states):
             return True
         possible, x = self.possible.point(states)
         if x is not None and self._norm_at(x) > self.target():
@@ -253,19 +254,15 @@ class BranchAndBound:
     def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
         """Return a node with better multipliers, as far as they bring its bound down to the target."""
         target = self.target()
-        point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS, give_up=True)
-        spread = sdp.quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
-        return replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point))), point
-
-    def _start(self, sdp: Sdp, node: Node) -> Point:
-        """Return the parent's multipliers; should rounding make them invalid, new ones."""
+        goal = target - CLOSER * abs(target)
         inputs = self.unrolled.inputs
-        point = sdp.at(sdp.quadratic.select(node.multipliers, inputs))
-        if point is None:
+        point = sdp.lowest(sdp.quadratic.select(node.multipliers, inputs), goal, STEPS)
+        if point is None:  # rounding made the parent's multipliers invalid
             fresh = first_multipliers(self.unrolled, sdp.quadratic)
-            point = sdp.at(sdp.quadratic.select(fresh, inputs))
+            point = sdp.lowest(sdp.quadratic.select(fresh, inputs), goal, STEPS)
             assert point is not None, "first multipliers are valid"
-        return point
+        spread = sdp.quadratic.spread(point.multipliers, node.multipliers, inputs)
+        return replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point))), point
 
     def _decide(self, node: Node, sdp: Sdp, point: Point, probes: Probes) -> Node | None:
         """Decide what has only one side above the target.
@@ -276,18 +273,16 @@ class BranchAndBound:
             `node` itself if nothing was decided; `None` if nothing is left of it.
         """
         target = self.target()
+        bounds = sdp.without(point, probes, point.value - target)
+        over = bounds <= target
+        if not over.any():
+            return node
+        self._drop(float(bounds[over].max()))
+        if over.all(axis=0).any():
+            return None
         direction, states = node.direction.copy(), node.states.copy()
-        room = point.value - target
-        for entry in np.flatnonzero(np.maximum(probes.high, probes.low) > room).tolist():
-            gains = {True: probes.high[entry], False: probes.low[entry]}
-            bounds = {high: sdp.without(point, probes, entry, high=high) for high in gains if gains[high] > room}
-            dropped = [high for high, bound in bounds.items() if bound <= target]
-            for high in dropped:
-                self._drop(bounds[high])
-            if len(dropped) == 2:
-                return None
-            if dropped:
-                self._set(sdp.quadratic, direction, states, entry, not dropped[0])
+        for entry in np.flatnonzero(over.any(axis=0)).tolist():
+            self._set(sdp.quadratic, direction, states, entry, not over[0, entry])
         if (states == node.states).all() and np.array_equal(direction, node.direction, equal_nan=True):
             return node
         if (states == node.states).all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipc.bounds.sdp import FREE
+from lipc.bounds.quadratic import FREE
 
 States = NDArray[np.int8]
 """For each bit 0, 1, or `FREE`."""

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from lipc.bounds.sdp import FREE, Point, Quadratic, Sdp, first_multipliers, restrict
+from lipc.bounds.quadratic import FREE, Quadratic, restrict
+from lipc.bounds.sdp import Point, Sdp, first_multipliers
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.ir import Floats, Program
 from tests.ir.sample_programs import dense, max_pool, mixed, residual
@@ -181,6 +182,8 @@ def test_what_a_decision_leaves_is_in_closed_form_and_proven(name: str) -> None:
             if point is None:
                 continue
             probes, exact = sdp.probe(point), Exact(quadratic, multipliers)
+            bounds = sdp.without(point, probes, -1.0)
+            assert np.isinf(sdp.without(point, probes, np.inf)).all()
             for entry, high in product(range(sdp.size), (True, False)):
                 is_sign = entry < quadratic.free_signs
                 unit = rational(np.eye(sdp.size)[entry])
@@ -191,7 +194,7 @@ def test_what_a_decision_leaves_is_in_closed_form_and_proven(name: str) -> None:
                     row, side = rational(quadratic.links[:, entry]), Fraction(float(quadratic.shifts[entry]))
                 there = exact.where(row, side)
                 gain = (probes.high if high else probes.low)[entry]
-                bound = Fraction(sdp.without(point, probes, entry, high=high))
+                bound = Fraction(float(bounds[0 if high else 1, entry]))
                 decided = [value for (value, _), (signs, bits) in found if kept(signs, bits, entry, high)]
                 assert bound >= there
                 assert bound >= max(decided)
