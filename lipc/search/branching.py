@@ -41,6 +41,9 @@ MOST_ENTRIES = 400
 MOST_OPEN = 500_000
 """Open nodes from which on the search goes deep first."""
 
+COMPILED_AFTER = 500
+"""Nodes after which compiled code takes over: loading it takes as long as they do."""
+
 CLOSER = 1e-9
 """Newton's method aims this much below the target, relatively, for the rounding that a proof adds."""
 
@@ -88,6 +91,8 @@ class BranchAndBound:
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
+        self.sdp: Callable[[Quadratic], Sdp] = Sdp
+        self.restricted = restrict
         self.nodes = 0
         self.trouble = ""
         self.order = count()
@@ -119,8 +124,19 @@ class BranchAndBound:
             self.deep.pop()
         else:
             heappop(self.open)
+        if self.nodes == COMPILED_AFTER:
+            self._take_compiled()
         self._visit(node)
         self.current = -np.inf
+
+    def _take_compiled(self) -> None:
+        """Go on with compiled code, where numba is installed."""
+        try:
+            from lipc.bounds import compiled
+        except (ImportError, RuntimeError):  # numba has no folder to keep what it compiles in
+            return
+        if compiled.compile_kernels(self.deadline):
+            self.sdp, self.restricted = compiled.CompiledSdp, compiled.restrict
 
     def restart(self, nodes: list[Node], deadline: float) -> None:
         """Go on with other nodes; what is known of neurons and decisions is kept."""
@@ -187,7 +203,7 @@ class BranchAndBound:
         return Node(root, direction, states, multipliers, bound)
 
     def _restrict(self, root: int, direction: Floats, states: States) -> Quadratic:
-        return restrict(self.unrolled, self.objectives[root], float(self.slacks[root]), direction, states)
+        return self.restricted(self.unrolled, self.objectives[root], float(self.slacks[root]), direction, states)
 
     def _visit(self, node: Node) -> None:
         """Bound a node, and push what it splits into; remember what its decision brought."""
@@ -233,7 +249,7 @@ class BranchAndBound:
             quadratic = self._restrict(node.root, node.direction, node.states)
             if not len(quadratic.switches):
                 return self._leaf(node, min(node.bound, quadratic.largest()))
-            sdp = Sdp(quadratic)
+            sdp = self.sdp(quadratic)
             node, point = self._lower(node, sdp)
             self.current = node.bound
             if node.bound <= self.target():
@@ -347,7 +363,7 @@ class BranchAndBound:
         """Return the bound of a child, and remember what its decision brings (strong branching)."""
         quadratic = self._restrict(child.root, child.direction, child.states)
         is_known = not len(quadratic.switches)
-        bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, Sdp(quadratic))[0].bound
+        bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, self.sdp(quadratic))[0].bound
         if child.decision is not None:
             self.costs.record(child.decision, max(bound, self.target()))
         if bound <= self.target():

@@ -10,6 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from lipc.bounds import compiled, kernels, rounding
+from lipc.bounds import quadratic as by_numpy
+from lipc.bounds import sdp as newton
 from lipc.bounds.quadratic import FREE, Quadratic, restrict
 from lipc.bounds.sdp import Point, Sdp, first_multipliers
 from lipc.bounds.unrolled import Unrolled, unroll
@@ -19,6 +22,14 @@ from tests.nets import random_network
 
 Rational = list[Fraction]
 PROGRAMS = ("dense", "residual", "mixed", "max-pool")
+
+
+@pytest.fixture(autouse=True, params=["numpy", "compiled"])
+def code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with both codes."""
+    if request.param == "compiled":
+        monkeypatch.setattr(f"{__name__}.Sdp", compiled.CompiledSdp)
+        monkeypatch.setattr(f"{__name__}.restrict", compiled.restrict)
 
 
 def network(name: str, seed: int) -> Program:
@@ -300,3 +311,27 @@ def test_without_switches_it_is_the_norm_of_a_gradient() -> None:
         quadratic = restrict(unrolled, unrolled.outputs[0], float(unrolled.slack[0]), free, states)
         truth = max(objective(quadratic, *each)[0] for each in assignments(unrolled, quadratic))
         assert truth <= Fraction(quadratic.largest()) <= truth + Fraction(1, 10**9)
+
+
+def test_compiled_code_leaves_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seed in product(PROGRAMS, range(10)):
+        made = []
+        for own in (compiled.restrict, by_numpy.restrict):
+            monkeypatch.setattr(f"{__name__}.restrict", own)
+            made.append(random_quadratic(name, seed)[1])
+        for field in ("signs", "switches"):
+            np.testing.assert_array_equal(getattr(made[0], field), getattr(made[1], field))
+        for field in ("links", "shifts", "weights", "constant", "slack"):
+            np.testing.assert_allclose(getattr(made[0], field), getattr(made[1], field), rtol=1e-13, atol=1e-13)
+
+
+def test_compiled_code_has_the_same_constants() -> None:
+    by_sdp = "SMALLEST", "GREATEST", "BARRIER", "LONGEST", "SHORTEST"
+    for module, names in ((by_numpy, ("FREE",)), (rounding, ("UNIT", "UNDERFLOW")), (newton, by_sdp)):
+        for name in names:
+            assert getattr(kernels, name) == getattr(module, name)
+
+
+def test_kernels_are_compiled_as_long_as_there_is_time() -> None:
+    assert compiled.compile_kernels(np.inf)
+    assert not compiled.compile_kernels(0.0)
