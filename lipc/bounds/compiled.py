@@ -55,10 +55,17 @@ class CompiledSdp(Sdp):
         return gradient, np.triu(hessian) + np.triu(hessian, 1).T
 
     def minimize(
-        self, start: Point, target: float, *, steps: int = STEPS, last: float = LAST_BARRIER, give_up: bool = False
+        self,
+        start: Point,
+        target: float,
+        *,
+        steps: int = STEPS,
+        last: float = LAST_BARRIER,
+        give_up: bool = False,
+        deadline: float = np.inf,
     ) -> Point:
-        """See `Sdp.minimize`."""
-        if start.value <= target or not steps:
+        """See `Sdp.minimize`; the deadline is looked at before the first step."""
+        if start.value <= target or not steps or monotonic() > deadline:
             return start
         _, *parts = kernels.minimize(*self._form, start.multipliers, target, steps, last, give_up)
         return Point(*parts)

@@ -14,6 +14,7 @@ that is fixed is a constant, a neuron that is off is 0, one that is on is its ``
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 from scipy.linalg import lapack
@@ -167,7 +168,14 @@ class Sdp:
         return inverse, linked, self.quadratic.links.T @ linked
 
     def minimize(
-        self, start: Point, target: float, *, steps: int = STEPS, last: float = LAST_BARRIER, give_up: bool = False
+        self,
+        start: Point,
+        target: float,
+        *,
+        steps: int = STEPS,
+        last: float = LAST_BARRIER,
+        give_up: bool = False,
+        deadline: float = np.inf,
     ) -> Point:
         """Return the best point found from a start, at once when F is no more than the target.
 
@@ -179,11 +187,13 @@ class Sdp:
             The last weight of the barrier, as `LAST_BARRIER`.
         give_up
             Stop as soon as F will not come down to the target; what it comes down to is not of interest then.
+        deadline
+            The time of `time.monotonic` at which to return what there is.
         """
         best = point = start
         barrier = BARRIER
         for _ in range(steps):
-            if best.value <= target:
+            if best.value <= target or monotonic() > deadline:
                 break
             weight = barrier * max(abs(point.value - self.quadratic.constant), UNDERFLOW) / self.size
             moved, decrement = self._step(point, weight)
@@ -300,13 +310,17 @@ class Probes:
     double: Floats
 
 
-def least_bound(unrolled: Unrolled, quadratic: Quadratic, target: float = -np.inf) -> tuple[float, Floats]:
+def least_bound(
+    unrolled: Unrolled, quadratic: Quadratic, target: float = -np.inf, deadline: float = np.inf
+) -> tuple[float, Floats]:
     """Return a proven bound of the objective from a cold start, and its multipliers of all inputs and switches.
 
     Parameters
     ----------
     target
         Less is not of interest.
+    deadline
+        The time of `time.monotonic` at which to return what there is.
 
     Raises
     ------
@@ -319,7 +333,7 @@ def least_bound(unrolled: Unrolled, quadratic: Quadratic, target: float = -np.in
     sdp = Sdp(quadratic)
     start = sdp.at(quadratic.select(multipliers, unrolled.inputs))
     assert start is not None, "first multipliers are valid"
-    point = sdp.minimize(start, target)
+    point = sdp.minimize(start, target, deadline=deadline)
     return sdp.certify(point), quadratic.spread(point.multipliers, multipliers, unrolled.inputs)
 
 

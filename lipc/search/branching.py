@@ -66,6 +66,8 @@ class BranchAndBound:
     ----------
     nodes
         How many were looked at.
+    goal
+        The target, as it was asked for last.
     weights
         Of the outputs, a row for each objective.
     trouble
@@ -93,6 +95,7 @@ class BranchAndBound:
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
         self.sdp: Callable[[Quadratic], Sdp] = Sdp
         self.restricted = restrict
+        self.goal = target()
         self.nodes = 0
         self.trouble = ""
         self.order = count()
@@ -104,6 +107,7 @@ class BranchAndBound:
 
     def relax(self, deadline: float = np.inf) -> None:
         """Bound the roots: `upper` is the SDP bound then, or infinite if the time did not do for all of them."""
+        self.goal = self.target()
         with one_thread():
             for root in self._roots(min(deadline, self.deadline)):
                 self._push(root)
@@ -126,6 +130,7 @@ class BranchAndBound:
             heappop(self.open)
         if self.nodes == COMPILED_AFTER:
             self._take_compiled()
+        self.goal = self.target()
         self._visit(node)
         self.current = -np.inf
 
@@ -143,6 +148,7 @@ class BranchAndBound:
         self.deadline = self.possible.deadline = self.regions.deadline = deadline
         self.open, self.deep = [], []
         self.current = self.highest = self.left = -np.inf
+        self.goal = self.target()
         for node in nodes:
             self._push(node)
 
@@ -171,7 +177,7 @@ class BranchAndBound:
         return max(deep, -self.open[0][0] if self.open else -np.inf)
 
     def _push(self, node: Node) -> None:
-        if node.bound <= self.target():
+        if node.bound <= self.goal:
             self._drop(node.bound)
         elif len(self.open) < MOST_OPEN:
             heappush(self.open, (-node.bound, next(self.order), node))
@@ -192,14 +198,14 @@ class BranchAndBound:
         states = self.possible.decided()
         for root, direction in product(range(len(self.objectives)), directions):
             if monotonic() <= deadline:
-                yield self._root(root, direction, states)
+                yield self._root(root, direction, states, deadline)
             else:
                 multipliers = np.ones(inputs + self.unrolled.switches)
                 yield Node(root, direction, states, multipliers, np.inf)
 
-    def _root(self, root: int, direction: Floats, states: States) -> Node:
+    def _root(self, root: int, direction: Floats, states: States, deadline: float) -> Node:
         quadratic = self._restrict(root, direction, states)
-        bound, multipliers = least_bound(self.unrolled, quadratic, self.target())
+        bound, multipliers = least_bound(self.unrolled, quadratic, self.goal, deadline)
         return Node(root, direction, states, multipliers, bound)
 
     def _restrict(self, root: int, direction: Floats, states: States) -> Quadratic:
@@ -215,7 +221,7 @@ class BranchAndBound:
                 bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
             except QueryError:  # rounding leaves no multipliers
                 self.left = max(self.left, node.bound)
-        brought = max(bound, self.target())
+        brought = max(bound, self.goal)
         if node.decision is not None and brought > -np.inf:
             self.costs.record(node.decision, brought)
 
@@ -228,9 +234,14 @@ class BranchAndBound:
         if self.possible.shown.allows(states):
             return True
         possible, x = self.possible.point(states)
-        if x is not None and self._norm_at(x) > self.target():
-            self.on_point(x)
+        if x is not None and self._norm_at(x) > self.goal:
+            self._offer(x)
         return possible
+
+    def _offer(self, x: Floats) -> None:
+        """Tell of a point, and what has become of the target."""
+        self.on_point(x)
+        self.goal = self.target()
 
     def _norm_at(self, x: Floats) -> float:
         """Return the norm at a point, in l_1 of outputs for the signs of the roots."""
@@ -252,7 +263,7 @@ class BranchAndBound:
             sdp = self.sdp(quadratic)
             node, point = self._lower(node, sdp)
             self.current = node.bound
-            if node.bound <= self.target():
+            if node.bound <= self.goal:
                 return self._drop(node.bound)
             probes = sdp.probe(point)
             further = self._decide(node, sdp, point, probes)
@@ -269,7 +280,7 @@ class BranchAndBound:
 
     def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
         """Return a node with better multipliers, as far as they bring its bound down to the target."""
-        target = self.target()
+        target = self.goal
         goal = target - CLOSER * abs(target)
         inputs = self.unrolled.inputs
         point = sdp.lowest(sdp.quadratic.select(node.multipliers, inputs), goal, STEPS)
@@ -288,7 +299,7 @@ class BranchAndBound:
         Node or None
             `node` itself if nothing was decided; `None` if nothing is left of it.
         """
-        target = self.target()
+        target = self.goal
         bounds = sdp.without(point, probes, point.value - target)
         over = bounds <= target
         if not over.any():
@@ -335,7 +346,7 @@ class BranchAndBound:
                 continue
             tried = True
             sides = [self._child(node, quadratic, probes, entry, side) for side in (True, False)]
-            dropped = [self._try(child) <= self.target() for child in sides]
+            dropped = [self._try(child) <= self.goal for child in sides]
             if all(dropped):
                 return None
             if any(dropped):
@@ -347,7 +358,7 @@ class BranchAndBound:
 
     def _scores(self, node: Node, quadratic: Quadratic, probes: Probes) -> Floats:
         """Return the product of the gains expected on both sides; of signs alone as long as there are any."""
-        places, room = self._places(quadratic), node.bound - self.target()
+        places, room = self._places(quadratic), node.bound - self.goal
         low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
         score = low * high
         return np.asarray(score[: quadratic.free_signs] if quadratic.free_signs else score)
@@ -365,14 +376,14 @@ class BranchAndBound:
         is_known = not len(quadratic.switches)
         bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, self.sdp(quadratic))[0].bound
         if child.decision is not None:
-            self.costs.record(child.decision, max(bound, self.target()))
-        if bound <= self.target():
+            self.costs.record(child.decision, max(bound, self.goal))
+        if bound <= self.goal:
             self._drop(bound)
         return bound
 
     def _leaf(self, node: Node, bound: float) -> float:
         """Look at a part of which the gradient is known: reach it, refute it, or decide more of its neurons."""
-        if bound <= self.target():
+        if bound <= self.goal:
             return self._drop(bound)
         possible, x = self.possible.point(node.states)
         if not possible:
@@ -382,10 +393,10 @@ class BranchAndBound:
         bits = self.possible.bits(np.where(node.states == FREE, pattern, node.states))
         region = self.regions.widest(bits, prove=True)
         if region.point is not None:
-            self.on_point(region.point)
+            self._offer(region.point)
             # Exact: without slack for rounding.
             bound = min(bound, self.regions.norm_bound(bits, self.norm, self.output_norm))
-            if bound <= self.target():
+            if bound <= self.goal:
                 return self._drop(bound)
         for conflict in region.conflicts:
             self.possible.learn(conflict)

@@ -13,17 +13,13 @@ from scipy.sparse import csc_array
 
 from lipc.bounds.relaxation import Relaxation
 from lipc.ir import Floats
-from lipc.search.conflicts import States
+from lipc.search.conflicts import States, packed, words_of
 
 MOST = 8192
 """Points that are kept besides the samples; the oldest make room."""
 
 TOLERANCE = 1e-7
 """By how much a point may miss a row, as the solver sees it: a wrong yes costs a refutation and nothing else."""
-
-WORD = 64
-
-Words = NDArray[np.uint64]
 
 
 class Shown:
@@ -42,8 +38,8 @@ class Shown:
     def __init__(self, relaxation: Relaxation, columns: NDArray[np.int64], patterns: States) -> None:
         self.relaxation, self.columns = relaxation, columns
         self._samples = len(patterns)
-        self._refused = np.zeros((self._samples + 64, _words(len(columns))), np.uint64)
-        self._refused[: self._samples] = _packed(patterns == 1, patterns == 0)
+        self._refused = np.zeros((words_of(len(columns)), self._samples + 64), np.uint64)
+        self._refused[:, : self._samples] = packed(patterns == 1, patterns == 0)
         self._added = 0
         # Not those of the relaxation, which are changed for every program.
         self._low, self._high = relaxation.lower[columns], relaxation.upper[columns]
@@ -66,27 +62,13 @@ class Shown:
             wrong |= (state < self._low) | (state > self._high)
             refused.append(np.where(self._alone, wrong, np.abs(value - state) > TOLERANCE))
         place = self._samples + self._added % MOST
-        if place == len(self._refused):
-            self._refused = np.concatenate([self._refused, np.zeros_like(self._refused)])
-        self._refused[place] = _packed(refused[0][None], refused[1][None])[0]
+        if place == self._refused.shape[1]:
+            self._refused = np.concatenate([self._refused, np.zeros_like(self._refused)], axis=1)
+        self._refused[:, place] = packed(refused[0][None], refused[1][None])[:, 0]
         self._added += 1
 
     def allows(self, states: States) -> bool:
         """Return whether some point has these states."""
-        wanted = _packed((states == 0)[None], (states == 1)[None])[0]
-        refused = self._refused[: self._samples + min(self._added, MOST)]
-        missed = refused[:, 0] & wanted[0]
-        for word in range(1, len(wanted)):
-            missed |= refused[:, word] & wanted[word]
-        return not missed.all()
-
-
-def _words(bits: int) -> int:
-    return max(-(-2 * bits // WORD), 1)
-
-
-def _packed(off: NDArray[np.bool_], on: NDArray[np.bool_]) -> Words:
-    """Return two masks of shape ``(k, bits)`` in words of 64 bits each."""
-    flags = np.zeros((len(off), _words(off.shape[1]) * WORD), np.bool_)
-    flags[:, : off.shape[1]], flags[:, off.shape[1] : 2 * off.shape[1]] = off, on
-    return np.packbits(flags, axis=1).view(np.uint64)
+        wanted = packed((states == 0)[None], (states == 1)[None])
+        missed = self._refused[:, : self._samples + min(self._added, MOST)] & wanted
+        return not np.bitwise_or.reduce(missed, axis=0).all()

@@ -14,7 +14,7 @@ from lipc.bounds import compiled, kernels, rounding
 from lipc.bounds import quadratic as by_numpy
 from lipc.bounds import sdp as newton
 from lipc.bounds.quadratic import FREE, Quadratic, restrict
-from lipc.bounds.sdp import Point, Sdp, first_multipliers
+from lipc.bounds.sdp import Point, Sdp, first_multipliers, least_bound
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.ir import Floats, Program
 from tests.ir.sample_programs import dense, max_pool, mixed, residual
@@ -285,6 +285,17 @@ def test_newtons_method_stops_at_a_target() -> None:
     best = sdp.minimize(start, -np.inf).value
     middle = (best + start.value) / 2
     assert best <= sdp.minimize(start, middle).value <= middle
+
+
+def test_newtons_method_stops_in_time() -> None:
+    unrolled, quadratic = usable("dense", 1)[0]
+    sdp = Sdp(quadratic)
+    start = sdp.at(quadratic.select(first_multipliers(unrolled, quadratic), unrolled.inputs))
+    assert start is not None
+    assert sdp.minimize(start, -np.inf, deadline=0.0) is start
+    bounds = [least_bound(unrolled, quadratic, deadline=deadline)[0] for deadline in (0.0, np.inf)]
+    assert bounds[0] == pytest.approx(start.value)
+    assert bounds[0] > bounds[1]
 
 
 def test_a_matrix_that_is_not_positive_definite_is_none() -> None:
