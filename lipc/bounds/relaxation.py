@@ -139,7 +139,7 @@ class Relaxation:
             return None
         largest = float(np.abs(ray).max(initial=0.0))
         # Any multipliers prove that y A x, which is at least y times the sides, is at most its largest value.
-        scaled = [sign * ray / largest for sign in (1.0, -1.0)] if largest > 0 else []
+        scaled = [sign * ray / largest for sign in (-1.0, 1.0)] if largest > 0 else []
         return next((each for each in scaled if self._least(each) > 0), None)
 
     def needed(self, multipliers: Floats, columns: NDArray[np.int64], home: Interval) -> NDArray[np.int64]:
