@@ -72,15 +72,6 @@ class Result:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; an infinite number becomes `None`."""
-        witness = None
-        if self.witness is not None:
-            witness = {
-                "x": self.witness.x.tolist(),
-                "gradient": self.witness.gradient.tolist(),
-                "value": self.witness.value,
-                "output": self.witness.output,
-                "cotangent": self.witness.cotangent.tolist(),
-            }
         return {
             "schema": SCHEMA,
             "status": self.status,
@@ -90,7 +81,7 @@ class Result:
             "lower_kind": self.lower_kind,
             "upper_kind": self.upper_kind,
             "certified": self.certified,
-            "witness": witness,
+            "witness": self.witness and self.witness.to_dict(),
             "solver": self.solver,
             "nodes": self.nodes,
             "proof_nodes": self.proof_nodes,

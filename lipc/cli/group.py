@@ -21,6 +21,7 @@ COMMANDS = {
     "solve": "lipc.cli.solve",
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
+    "estimate": "lipc.cli.estimate",
     "verify": "lipc.cli.verify",
     "opt": "lipc.cli.opt",
 }
@@ -34,6 +35,7 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it and certify the answer
 lipc split MODEL -o DIR   cut a hard question into several files
+lipc estimate MODEL --all bound it by the methods of the literature
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
 lipc opt MODEL --passes   run passes one by one on the textual program

@@ -10,6 +10,8 @@ import numpy as np
 from lipc.cli.streams import put, say
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from lipc.ir import Floats
     from lipc.options import Report
     from lipc.passes.run import Trail
@@ -64,21 +66,27 @@ def number(value: float) -> str:
 
 def show_result(result: Result) -> None:
     """Print the answer for people on stdout."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=FILE_WIDTH)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in _rows(result):
         table.add_row(name, Text(text))
+    put_rich(Text(_headline(result), style="bold"), table)
+
+
+def put_rich(*parts: RenderableType) -> None:
+    """Print on stdout what rich lays out, in a file or pipe as wide as it needs."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FILE_WIDTH)
     with console.capture() as printed:
-        console.print(Text(_headline(result), style="bold"))
-        console.print(table)
+        for part in parts:
+            console.print(part)
     put("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
