@@ -266,7 +266,7 @@ def bars(name: str, title: str, values: Floats) -> Picture:
     return Picture(name, title, text, _figure(axes))
 
 
-def distribution(values: Floats, label: str) -> Picture:
+def distribution(name: str, values: Floats, label: str) -> Picture:
     """Draw how many results have which value."""
     with drawing() as axes:
         axes.hist(values, bins=min(BINS, max(5, len(values) // 3)), color=FIRST)
@@ -275,7 +275,17 @@ def distribution(values: Floats, label: str) -> Picture:
         axes.grid(visible=False, axis="x")
     middle = float(np.median(values))
     text = f"{len(values)} values from {values.min():.6g} to {values.max():.6g}, median {middle:.6g}."
-    return Picture("distribution", f"Distribution: {label}", text, _figure(axes))
+    return Picture(name, f"Distribution: {label}", text, _figure(axes))
+
+
+def scatter(name: str, title: str, at: Floats, values: Floats, x: str, y: str) -> Picture:
+    """Draw points; the second axis is logarithmic where the values are wide apart."""
+    with drawing() as axes:
+        axes.plot(at, values, "o", color=FIRST, alpha=0.55, markersize=4, markeredgewidth=0)
+        _logarithmic_if_wide(axes, values)
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+    return Picture(name, title, f"{len(at)} results.", _figure(axes))
 
 
 def against(name: str, title: str, lines: Mapping[str, tuple[Floats, Floats]], x: str, y: str) -> Picture:

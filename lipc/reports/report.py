@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lipc.errors import ResultError
+from lipc.reports.batch import batch_page, batch_pictures
 from lipc.reports.figures import Picture
 from lipc.reports.single import result_page, result_pictures
-from lipc.verify import read_result
+from lipc.result import Result
+from lipc.verify import read_results
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What can be shown of a result.
+    """What can be shown of a result, or of many.
 
     Parameters
     ----------
-    result
-        As `lipc.verify.read_result` returns it.
+    records
+        Results as `lipc.Result.to_dict` returns them, or lines of the results of a batch; one at least.
     shape
-        Rows and columns, where inputs are drawn as an image of that shape.
+        Rows and columns, where the inputs of a result are drawn as an image of that shape.
     where
-        The file, for messages.
+        The file; empty for what was made in memory.
+    is_batch
+        Whether the records are those of a batch.
     """
 
-    result: Mapping[str, Any]
+    records: Sequence[Mapping[str, Any]]
     shape: tuple[int, int] | None = None
     where: str = ""
-
-    @property
-    def inputs(self) -> int | None:
-        """The number of inputs, as far as the result says."""
-        witness = self.result.get("witness")
-        return len(witness["x"]) if isinstance(witness, dict) and isinstance(witness.get("x"), list) else None
+    is_batch: bool = False
 
     def html(self) -> str:
         """Return the page.
@@ -43,12 +44,11 @@ class Report:
         Raises
         ------
         ResultError
-            If something is missing in the result, or stands there in another form.
+            If something is missing in a result, or stands there in another form, or inputs are no image of the shape.
         """
-        try:
-            return result_page(self.result, self.shape)
-        except _DAMAGED as error:
-            raise self._damaged(error) from None
+        if self.is_batch:
+            return self._checked(lambda: batch_page(self.records, self.where or "a batch"))
+        return self._checked(lambda: result_page(self.records[0], self.shape))
 
     def pictures(self) -> list[Picture]:
         """Return the pictures; none where matplotlib is missing.
@@ -58,34 +58,30 @@ class Report:
         ResultError
             As of `html`.
         """
+        if self.is_batch:
+            return self._checked(lambda: batch_pictures(self.records))
+        return self._checked(lambda: result_pictures(self.records[0], self.shape))
+
+    def _checked(self, make: Callable[[], T]) -> T:
         try:
-            return result_pictures(self.result, self.shape)
-        except _DAMAGED as error:
-            raise self._damaged(error) from None
-
-    def _damaged(self, error: Exception) -> ResultError:
-        message = f"the result is incomplete or damaged: {type(error).__name__}: {error}"
-        return ResultError(message, where=self.where)
-
-
-_DAMAGED = (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError)
+            return make()
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError, OverflowError) as error:
+            message = f"the result is incomplete or damaged: {type(error).__name__}: {error}"
+            raise ResultError(message, where=self.where) from None
 
 
 def open_report(path: str | Path, shape: tuple[int, int] | None = None) -> Report:
-    """Return the report of a file; ``-`` is standard input.
+    """Return the report of a file, of one result or of a batch as its content says; ``-`` is standard input.
 
     Raises
     ------
     ResultError
-        If it cannot be read, is no result, or has inputs that are no image of that shape.
+        If it cannot be read, or holds no results.
     """
-    report = Report(read_result(path), shape, str(path))
-    inputs = report.inputs
-    if shape is not None and inputs is not None and shape[0] * shape[1] != inputs:
-        raise ResultError(f"has {inputs} inputs, no image of {shape[0]} x {shape[1]}", where=str(path))
-    return report
+    name, records = read_results(path)
+    return Report(records, shape, name, is_batch=len(records) != 1 or "key" in records[0])
 
 
-def report_of(result: Any) -> Report:
-    """Return the report of a `lipc.Result`."""
-    return Report(result.to_dict())
+def report_of(result: Result) -> Report:
+    """Return the report of a result in memory."""
+    return Report([result.to_dict()])

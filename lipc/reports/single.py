@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lipc.errors import QueryError
 from lipc.ir import Floats
 from lipc.reports.figures import (
     Picture,
@@ -58,11 +59,18 @@ def result_pictures(result: Mapping[str, Any], shape: tuple[int, int] | None = N
         pictures.append(pair_over_time(result["history"]))
     witness = result["witness"]
     if witness is not None:
+        _check_shape(shape, len(witness["x"]))
         pictures += _vectors(witness, shape or image_shape(result))
     passes = result["size"].get("passes", [])
     if passes and passes[0]["layers"]:
         pictures += [neurons_by_pass(passes), coefficient_ranges(passes)]
     return pictures
+
+
+def _check_shape(shape: tuple[int, int] | None, inputs: int) -> None:
+    if shape is not None and prod(shape) != inputs:
+        message = f"the network has {inputs} inputs, and an image of {shape[0]} x {shape[1]} has {prod(shape)}"
+        raise QueryError(message, where="--image")
 
 
 def image_shape(result: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -81,7 +89,7 @@ def image_shape(result: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _vectors(witness: Mapping[str, Any], shape: tuple[int, int] | None) -> list[Picture]:
     x, gradient = (np.array(witness[key], np.float64) for key in ("x", "gradient"))
-    if not (len(x) <= MOST_BARS if shape is None else prod(shape) == len(x)):
+    if shape is None and len(x) > MOST_BARS:
         return []
     return [
         _vector("witness", "The witness x", x, False, shape),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import lipc
-from lipc.errors import ResultError
+from lipc.errors import QueryError, ResultError
 from lipc.query import Query, ball
 from lipc.reports import Report, open_report, report_of
 from lipc.reports.single import image_shape
@@ -70,7 +70,7 @@ def parsed(html: str) -> Balance:
 
 
 def test_the_page_says_what_is_proven(record: dict[str, Any]) -> None:
-    found = parsed(Report(record).html())
+    found = parsed(Report([record]).html())
     text = " ".join("".join(found.text).split())
     assert f"Local Lipschitz constant = {record['lower']:.8g}" in text
     assert f"At least {record['lower']!r}: at the witness x the gradient has l_1 norm {record['lower']!r}" in text
@@ -82,14 +82,14 @@ def test_the_page_says_what_is_proven(record: dict[str, Any]) -> None:
 
 
 def test_the_page_stands_alone(record: dict[str, Any]) -> None:
-    found = parsed(Report(record).html())
+    found = parsed(Report([record]).html())
     assert all(re.match(r"\w+ (data:|#)", each) for each in found.loaded), found.loaded
-    assert "script" not in Report(record).html()
+    assert "script" not in Report([record]).html()
 
 
 def test_an_open_pair_is_not_called_exact(record: dict[str, Any]) -> None:
     opened = {**record, "certified": False, "status": "time_limit", "upper": None, "upper_kind": "solver", "gap": None}
-    text = " ".join("".join(parsed(Report(opened).html()).text).split())
+    text = " ".join("".join(parsed(Report([opened]).html()).text).split())
     assert "the answer is exact" not in text
     assert "Nothing is known of the upper side." in text
     assert "the time limit was reached" in text
@@ -97,21 +97,21 @@ def test_an_open_pair_is_not_called_exact(record: dict[str, Any]) -> None:
 
 def test_names_are_escaped(record: dict[str, Any]) -> None:
     query = {**record["query"], "model": "<script>alert(1)</script>.onnx"}
-    html = Report({**record, "query": query, "note": "a < b & c"}).html()
+    html = Report([{**record, "query": query, "note": "a < b & c"}]).html()
     parsed(html)
     assert "<script" not in html
     assert "a &lt; b &amp; c" in html
 
 
 def test_ids_on_a_page_are_unique(record: dict[str, Any]) -> None:
-    ids = re.findall(r'\bid="([^"]+)"', Report(record).html())
+    ids = re.findall(r'\bid="([^"]+)"', Report([record]).html())
     assert len(ids) == len(set(ids)) > 10
-    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", Report(record).html()))
+    used = set(re.findall(r"(?:url\(|href=\")#([^)\"]+)", Report([record]).html()))
     assert used <= set(ids)
 
 
 def test_pictures_are_the_same_every_time(record: dict[str, Any]) -> None:
-    first, second = (Report(record).pictures() for _ in range(2))
+    first, second = (Report([record]).pictures() for _ in range(2))
     assert [each.svg() for each in first] == [each.svg() for each in second]
     assert [each.png() for each in first] == [each.png() for each in second]
     for each in first:
@@ -139,7 +139,7 @@ def test_a_result_that_lacks_something_is_refused(record: dict[str, Any], tmp_pa
     for key in ("query", "size", "lower", "witness", "time"):
         damaged = {name: value for name, value in record.items() if name != key}
         with pytest.raises(ResultError, match="incomplete or damaged"):
-            Report(damaged).html()
+            Report([damaged]).html()
     (tmp_path / "r.json").write_text("{}")
     with pytest.raises(ResultError, match="is not a result"):
         open_report(tmp_path / "r.json")
@@ -149,8 +149,8 @@ def test_an_image_must_have_as_many_pixels_as_inputs(tmp_path: Path) -> None:
     network = lipc.from_weights(*random_network(3, (4, 3, 1)))
     (tmp_path / "r.json").write_text(lipc.solve(network).to_json())
     assert open_report(tmp_path / "r.json", (2, 2)).pictures()
-    with pytest.raises(ResultError, match="has 4 inputs, no image of 3 x 3"):
-        open_report(tmp_path / "r.json", (3, 3))
+    with pytest.raises(QueryError, match="has 4 inputs, and an image of 3 x 3 has 9"):
+        open_report(tmp_path / "r.json", (3, 3)).html()
 
 
 def test_a_result_in_memory_has_a_report() -> None:
@@ -173,7 +173,7 @@ def in_browser(page: Path, width: int, profile: Path) -> subprocess.CompletedPro
 def test_a_browser_shows_it_without_complaint(record: dict[str, Any], tmp_path: Path, width: int) -> None:
     probe = "<script>document.title = [innerWidth, document.documentElement.scrollWidth].join(' ')</script></body>"
     page = tmp_path / "report.html"
-    page.write_text(Report(record).html().replace("</body>", probe))
+    page.write_text(Report([record]).html().replace("</body>", probe))
     shown = in_browser(page, width, tmp_path / "profile")
     assert "CONSOLE" not in shown.stderr
     window, content = map(int, re.findall(r"<title>(\d+) (\d+)</title>", shown.stdout)[0])
