@@ -1,4 +1,4 @@
-"""``lipc report RESULT.json -o report.html``: a page about a result."""
+"""``lipc report RESULTS -o report.html``: a page about a result, or a batch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _shape(_: click.Context, __: click.Parameter, given: str | None) -> tuple[in
     return int(rows), int(columns)
 
 
-@click.command("report", short_help="Write a page about a result.")
-@click.argument("result", metavar="RESULT")
+@click.command("report", short_help="Write a page about results.")
+@click.argument("results", metavar="RESULTS")
 @click.option("-o", "destination", metavar="FILE", help="An .html file; '-' for stdout.")
 @click.option("--png", "folder", metavar="DIR", help="Write the pictures as PNG files into a folder.")
 @click.option(
@@ -30,11 +30,11 @@ def _shape(_: click.Context, __: click.Parameter, given: str | None) -> tuple[in
     metavar="HxW",
     help="Draw inputs as an image of that shape.",
 )
-def command(result: str, destination: str | None, folder: str | None, shape: tuple[int, int] | None) -> None:
-    """Write a page about a result.
+def command(results: str, destination: str | None, folder: str | None, shape: tuple[int, int] | None) -> None:
+    """Write a page about a result, or about all results of a batch.
 
-    RESULT is what 'lipc solve --json' wrote; '-' is standard input. The page stands alone: no scripts, nothing from the
-    network. Pictures need matplotlib (pip install 'lipc[plot]').
+    RESULTS is what 'lipc solve --json' or 'lipc batch' wrote; '-' is standard input. The page stands alone: no scripts,
+    nothing from the network. Pictures need matplotlib (pip install 'lipc[plot]').
     """
     from lipc.errors import QueryError
     from lipc.formats.output import is_stdout, write_atomically, write_stdout
@@ -43,7 +43,7 @@ def command(result: str, destination: str | None, folder: str | None, shape: tup
 
     if destination is None and folder is None:
         raise QueryError("there is nothing to write", hint="name a page by -o FILE.html, or a folder by --png DIR")
-    report = open_report(result, shape)
+    report = open_report(results, shape)
     if folder is not None:
         need_matplotlib()
         Path(folder).mkdir(parents=True, exist_ok=True)

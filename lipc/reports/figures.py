@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,6 @@ class Picture:
 
 def has_matplotlib() -> bool:
     """Return whether pictures can be drawn."""
-    from importlib.util import find_spec
-
     return find_spec("matplotlib") is not None
 
 

@@ -44,6 +44,12 @@ def facts(rows: Iterable[tuple[str, str]]) -> str:
     return f"<dl>\n{items}\n</dl>"
 
 
+def grid(rows: Iterable[tuple[str, str]]) -> str:
+    """Return names with texts as a table without a head, for where there is no style sheet."""
+    cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(text)}</td></tr>" for name, text in rows)
+    return f"<table>{cells}</table>"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] = frozenset()) -> str:
     """Return a table that scrolls sideways on its own where it is too wide; columns of `numbers` are set right."""
     kinds = [' class="number"' if column in numbers else "" for column in range(len(head))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from math import isqrt, prod
 from typing import Any
 
@@ -19,7 +20,7 @@ from lipc.reports.figures import (
     neurons_by_pass,
     pair_over_time,
 )
-from lipc.reports.page import Section, details, facts, gallery, page, paragraphs
+from lipc.reports.page import Section, details, facts, gallery, grid, page, paragraphs
 from lipc.reports.words import certificate, domain_words, headline, question_words
 
 SMALLEST_IMAGE = 25
@@ -44,10 +45,17 @@ def result_page(result: Mapping[str, Any], shape: tuple[int, int] | None = None)
     sections = [Section("The answer", paragraphs(*certificate(result))), Section("The question", _question(result))]
     if drawn:
         sections.append(Section("In pictures", gallery(drawn)))
-    sections.append(Section("What it took", _effort(result)))
+    sections.append(Section("What it took", facts(_effort_rows(result))))
     if not has_matplotlib():
         sections.append(Section("Pictures", paragraphs("Pictures need matplotlib: pip install 'lipc[plot]'.")))
     return page(model, headline(result), sections)
+
+
+def result_fragment(result: Mapping[str, Any]) -> str:
+    """Return what a notebook shows of a result: the answer, what is proven, and what it took."""
+    return f"<h4>{escape(headline(result))}</h4>\n{paragraphs(*certificate(result))}\n" + grid(
+        [*_question_rows(result), *_effort_rows(result)]
+    )
 
 
 def result_pictures(result: Mapping[str, Any], shape: tuple[int, int] | None = None) -> list[Picture]:
@@ -102,13 +110,18 @@ def _vector(name: str, title: str, values: Floats, signed: bool, shape: tuple[in
 
 
 def _question(result: Mapping[str, Any]) -> str:
+    text = facts(_question_rows(result))
+    files = result.get("model", {}).get("files", [])
+    digests = facts(("", f"{file['name']}: {file['sha256']}") for file in files)
+    return text + details("SHA-256 of the files", digests) if files else text
+
+
+def _question_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     query = result["query"]
-    rows = [("network", str(query["model"])), ("asked", question_words(query)), ("domain", domain_words(query))]
-    digests = [f"{file['name']}: {file['sha256']}" for file in result.get("model", {}).get("files", [])]
-    return facts(rows) + (details("SHA-256 of the files", facts([("", each) for each in digests])) if digests else "")
+    return [("network", str(query["model"])), ("asked", question_words(query)), ("domain", domain_words(query))]
 
 
-def _effort(result: Mapping[str, Any]) -> str:
+def _effort_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     size, time = result["size"], result["time"]
     neurons = size["neurons"]
     rows = [
@@ -124,4 +137,4 @@ def _effort(result: Mapping[str, Any]) -> str:
     ]
     if result["note"]:
         rows.append(("note", str(result["note"])))
-    return facts(rows)
+    return rows

@@ -158,6 +158,13 @@ def test_a_result_in_memory_has_a_report() -> None:
     assert f"{result.lower:.8g}" in report_of(result).html()
 
 
+def test_a_notebook_shows_the_answer() -> None:
+    result = lipc.solve(lipc.from_weights(*random_network(3, (4, 3, 1))))
+    shown = " ".join(parsed(result._repr_html_()).text)
+    assert f"Local Lipschitz constant = {result.lower:.8g}" in shown
+    assert "4 inputs" in shown
+
+
 def in_browser(page: Path, width: int, profile: Path) -> subprocess.CompletedProcess[str]:
     """Open a page in headless Chromium; its DOM is on stdout, the console on stderr."""
     assert BROWSER is not None
