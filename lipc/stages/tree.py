@@ -6,6 +6,7 @@ from time import monotonic
 
 import numpy as np
 
+from lipc.engine.processes import Processes
 from lipc.errors import QueryError
 from lipc.search.branching import BranchAndBound
 from lipc.search.parallel import ParallelSearch
@@ -27,7 +28,7 @@ def branch(run: State) -> Ending | None:
     try:
         parts = (run.compiled.reduced_exactly, run.goal, run.witnesses.offer, deadline)
         jobs = run.options.jobs
-        tree = BranchAndBound(*parts) if jobs == 1 else ParallelSearch(*parts, jobs=jobs)
+        tree = BranchAndBound(*parts) if jobs == 1 else ParallelSearch(*parts, engine=Processes(jobs))
     except QueryError:
         if run.options.search == "bab":
             raise
