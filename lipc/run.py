@@ -16,6 +16,7 @@ from lipc.compiler import Compiled
 from lipc.history import Moment
 from lipc.mip import MixedIntegerProgram
 from lipc.options import Options, Report
+from lipc.passes.history import history
 from lipc.result import Result, Size
 from lipc.solvers.base import Ending, SecondInterruptError, Solver
 from lipc.stages.proof import prove, settle
@@ -130,4 +131,5 @@ class Run(State):
             rows=mip.matrix.shape[0],
             nonzeros=int(mip.matrix.nnz),
             neurons=compiled.neurons,
+            passes=history(compiled.trail),
         )
