@@ -92,6 +92,11 @@ def question_options(command: Command) -> Command:
     return _add(_QUESTION, command)
 
 
+def shared_question_options(command: Command) -> Command:
+    """Add what several questions have in common: no model, and no warnings."""
+    return _add(_QUESTION[1:-1], command)
+
+
 def pass_options(command: Command) -> Command:
     """Add the options that choose the passes."""
     return _add(_PASSES, command)

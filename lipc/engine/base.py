@@ -24,6 +24,10 @@ class Seat(Protocol):
 
     reason: str
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it will never say anything again."""
+
     def is_ready(self, seconds: float) -> bool:
         """Wait until it can be asked; return whether that came in time."""
 

@@ -137,6 +137,11 @@ class Worker:
         self._answers.put(None)
         self._on_answer()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the process hung up, and all that it said was heard."""
+        return self._is_over and self._answers.qsize() <= 1  # the last thing heard is that there is no more
+
     def is_ready(self, seconds: float) -> bool:
         """Wait until the process can be asked; return whether that came in time."""
         return isinstance(self._next(seconds), Ready)
@@ -154,7 +159,8 @@ class Worker:
         try:
             return self._answers.get(timeout=min(max(seconds, 0.0), TIMEOUT_MAX))
         except Empty:
-            self.reason = "it did not answer in time"
+            if seconds > 0:
+                self.reason = "it did not answer in time"
             return None
 
     def stop(self) -> None:
