@@ -63,7 +63,7 @@ def read_points(text: str, option: str) -> Floats:
             points = points.reshape(len(points), -1) if points.ndim > 1 else points.reshape(1, -1)
         else:
             lines = [_line_numbers(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-            points = np.array(lines, np.float64).reshape(len(lines), -1)
+            points = np.array(lines, np.float64)
     except OSError as error:
         raise QueryError(f"cannot be read: {error.strerror or error}", where=where) from None
     except _BROKEN as error:

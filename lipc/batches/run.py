@@ -143,7 +143,7 @@ def batch(
             raise QueryError(f"two jobs have the id {job.id!r}", where=job.where)
     # Processes of this machine begin in the same folder.
     service = Solving(options, memory, None if engine is None else os.getcwd())  # noqa: PTH109
-    run = _Run(listed, options, service, engine or Processes(min(workers, max(1, len(listed)))), on_progress)
+    run = _Run(listed, options, service, memory, engine or Processes(min(workers, max(1, len(listed)))), on_progress)
     return run.answers(out, retry=retry)
 
 
@@ -164,6 +164,7 @@ class _Run:
     jobs: Sequence[Job]
     options: Options
     service: Solving
+    memory: int | None
     engine: Engine
     on_progress: Callable[[Progress], None]
     keys: list[str] = field(default_factory=list)
@@ -182,7 +183,7 @@ class _Run:
     def answers(self, out: str | Path | None, *, retry: bool) -> Iterator[Answer]:
         """Yield what is done already, and then what is done now."""
         digests = Digests()
-        self.keys = [key_of(job, self.options, self.service.memory, digests) for job in self.jobs]
+        self.keys = [key_of(job, self.options, self.memory, digests) for job in self.jobs]
         with ExitStack() as stack:
             results = None if out is None else stack.enter_context(Results(out))
             if results is not None:

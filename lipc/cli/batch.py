@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from lipc.cli.options import TRUST_BOUNDS, pass_options, shared_question_options
-from lipc.cli.solve import JOBS, NOT_NEGATIVE, SECONDS, SEED, THREADS, cores
+from lipc.cli.solve import JOBS, NOT_NEGATIVE, SCHEDULER, SECONDS, SEED, THREADS, cores
 from lipc.cli.streams import NOT_FOUND, say
 from lipc.options import Search
 
@@ -50,7 +50,7 @@ SECONDS_BETWEEN_LINES = 5.0
 )
 @click.option("--safe-upper", is_flag=True, help="Prove upper bounds without trusting a solver.")
 @click.option("--jobs", "workers", type=JOBS, metavar="N", help="That many processes.  [default: one per core]")
-@click.option("--scheduler", metavar="ADDRESS", help="Solve on a Dask cluster: tcp://host:8786. Needs lipc[cluster].")
+@SCHEDULER
 @click.option("--retry", is_flag=True, help="Do jobs again that failed before.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
