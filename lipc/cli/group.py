@@ -19,6 +19,7 @@ from lipc.errors import InternalError, LipcError
 COMMANDS = {
     "compile": "lipc.cli.compile",
     "solve": "lipc.cli.solve",
+    "batch": "lipc.cli.batch",
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
     "estimate": "lipc.cli.estimate",
@@ -36,6 +37,7 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 \b
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it and certify the answer
+lipc batch JOBS --out FILE solve many questions
 lipc split MODEL -o DIR   cut a hard question into several files
 lipc estimate MODEL --all bound it by the methods of the literature
 lipc certify-radius MODEL how far an input may move before its class can change
