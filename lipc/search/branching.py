@@ -9,6 +9,7 @@ known in closed form, so decisions of which one side falls under the target are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count, product
@@ -136,12 +137,11 @@ class BranchAndBound:
 
     def _take_compiled(self) -> None:
         """Go on with compiled code, where numba is installed."""
-        try:
+        with suppress(ImportError, RuntimeError):  # without numba, or without a folder to keep what it compiles in
             from lipc.bounds import compiled
-        except (ImportError, RuntimeError):  # numba has no folder to keep what it compiles in
-            return
-        if compiled.compile_kernels(self.deadline):
-            self.sdp, self.restricted = compiled.CompiledSdp, compiled.restrict
+
+            if compiled.compile_kernels(self.deadline):
+                self.sdp, self.restricted = compiled.CompiledSdp, compiled.restrict
 
     def restart(self, nodes: list[Node], deadline: float) -> None:
         """Go on with other nodes; what is known of neurons and decisions is kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from itertools import count
 from time import monotonic
@@ -12,6 +13,7 @@ import pytest
 import lipc
 from lipc import Norm, Options, Query, Result, box, from_weights
 from lipc.bounds.quadratic import FREE
+from lipc.bounds.sdp import Sdp
 from lipc.certify import Certifier
 from lipc.certify.regions import Region, Regions
 from lipc.driver import Report
@@ -73,6 +75,7 @@ def ask_and_compare(seed: int) -> bool:
 
 @pytest.mark.parametrize("first", range(0, 60, 10))
 def test_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.search.branching.COMPILED_AFTER", first // 10 % 3)
     if first % 20:
         monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
     trusted = sum(ask_and_compare(seed) for seed in range(first, first + 10))
@@ -82,6 +85,7 @@ def test_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 2000, 20))
 def test_many_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.search.branching.COMPILED_AFTER", first // 40 % 3)
     if first % 40:
         monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
     trusted = sum(ask_and_compare(seed) for seed in range(first, first + 20))
@@ -334,3 +338,26 @@ def test_questions_that_it_does_not_answer() -> None:
     summed = replace(many, objective=Objective(Sense.MAXIMIZE, Lipschitz(Norm.L1, Norm.L1)))
     with pytest.raises(QueryError, match="too many outputs"):
         BranchAndBound(summed, lambda: 0.0, lambda _: None, np.inf)
+
+
+@pytest.mark.parametrize("way", ["compiled", "without numba", "without a folder", "without time"])
+def test_compiled_code_takes_over(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.search.branching.COMPILED_AFTER", 1)
+    if way == "without numba":
+        monkeypatch.setitem(sys.modules, "lipc.bounds.compiled", None)
+        monkeypatch.delattr("lipc.bounds.compiled")
+    elif way == "without time":
+        monkeypatch.setattr("lipc.bounds.compiled.compile_kernels", lambda _: False)
+    elif way == "without a folder":
+
+        def fail(_: float) -> bool:
+            raise RuntimeError("cannot cache function")
+
+        monkeypatch.setattr("lipc.bounds.compiled.compile_kernels", fail)
+    tree = Tree(random_network(3, (3, 8, 8, 1)))
+    tree.search.relax()
+    tree.search.run()
+    assert tree.search.nodes > 3
+    tree.check(tree.exact())
+    assert tree.search.is_complete
+    assert (tree.search.sdp is not Sdp) is (way == "compiled")
