@@ -9,13 +9,17 @@ from time import monotonic
 import numpy as np
 
 from lipc.bounds.rounding import UNDERFLOW, UNIT
+from lipc.certify import Certifier, Witness
 from lipc.estimators.base import Limits, RefusedError, question_of
 from lipc.ir import Floats, Interval, Norm, Program, evaluate, pullback
 from lipc.ir.norms import MOST_SIGNED, climb_signs, sign_rows
 from lipc.passes.jacobian import gradient_program
 
-BLOCK_NUMBERS = 8_000_000
-"""Numbers held at a time where gradients are computed at many points."""
+BLOCK_NUMBERS, BLOCK_POINTS = 8_000_000, 4096
+"""Numbers held at a time where gradients are computed at many points, and points."""
+
+MOST_TRIED = 100
+"""Points that are certified until one is no kink."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,16 +107,51 @@ def box_note(program: Program) -> str:
     return "" if domain.is_box else "over the bounding box of the domain"
 
 
-def gradient_norms(program: Program, points: Floats) -> Floats:
-    """Return the norm of the Jacobian at points of shape ``(k, n)``, in floating point; shape ``(k,)``.
+def gradient_norms(program: Program, points: Floats, deadline: float = np.inf) -> tuple[Floats, int]:
+    """Return the norm of the Jacobian at points of shape ``(k, n)``, in floating point.
 
     At a kink it is that of one of the pieces there, or of none. For outputs in l_1 and an input norm other than l_1 it
     may be too small: signs are sought by a climb.
+
+    Parameters
+    ----------
+    deadline
+        The time of `time.monotonic` at which to stop; one block of points is always looked at.
+
+    Returns
+    -------
+    array of shape ``(done,)``, int
+        Those of the first points, and how many there are.
     """
     size = program.ops[program.result].size
-    step = max(1, BLOCK_NUMBERS // (sum(op.size for op in program.ops) + size * points.shape[1]))
-    blocks = [points[first : first + step] for first in range(0, len(points), step)]
-    return np.concatenate([np.zeros(0), *(_norms(program, block) for block in blocks)])
+    step = max(1, min(BLOCK_POINTS, BLOCK_NUMBERS // (sum(op.size for op in program.ops) + size * points.shape[1])))
+    found: list[Floats] = []
+    for first in range(0, len(points), step):
+        if found and monotonic() > deadline:
+            break
+        found.append(_norms(program, points[first : first + step]))
+    norms = np.concatenate([np.zeros(0), *found])
+    return norms, len(norms)
+
+
+def best_witness(certifier: Certifier, points: Floats, norms: Floats) -> Witness:
+    """Return the witness of the best of some points that is proven to be no kink.
+
+    Parameters
+    ----------
+    points, norms
+        Shapes ``(k, n)`` and ``(k,)``: the points, and their gradients in floating point.
+
+    Raises
+    ------
+    RefusedError
+        If there is none among the best `MOST_TRIED`.
+    """
+    for place in np.argsort(-norms, kind="stable")[:MOST_TRIED].tolist():
+        witness = certifier.witness(points[place])
+        if witness is not None:
+            return witness
+    raise RefusedError("at none of the points is there a gradient", hint="a domain with an interior")
 
 
 def _norms(program: Program, points: Floats) -> Floats:

@@ -140,8 +140,8 @@ def _switched(value: int, operand: Zonotope, known: Interval, bit: Interval, *, 
     """Return the zonotope of a switch.
 
     For any slope s in [0, 1] the difference of ``{0, x}`` to ``s x`` over ``l <= x <= u`` is extreme at an end, or 0.
-    With the relu's slope ``u / (u - l)`` (DeepZ, Singh et al. 2018) the parallelogram has the least area; so it has with 1/2
-    over a bit of another value.
+    With the relu's slope ``u / (u - l)`` the parallelogram has the least area (DeepZ, Singh et al. 2018), and so it has
+    with 1/2 over a bit of another value.
     """
     low, high = known.lower, known.upper
     crosses = (low < 0) & (high > 0)
