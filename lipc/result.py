@@ -9,18 +9,30 @@ import numpy as np
 
 from lipc.certify import Witness
 from lipc.compiler import Neurons
+from lipc.passes.history import Stage
 from lipc.record import SCHEMA, Asked
 
 
 @dataclass(frozen=True)
 class Size:
-    """The size of the mixed-integer program and of the network behind it."""
+    """The size of the mixed-integer program and of the network behind it.
+
+    Parameters
+    ----------
+    variables, binaries, rows, nonzeros
+        Of the mixed-integer program.
+    neurons
+        How the passes decided the network's neurons in the end.
+    passes
+        What each pass did, from the network as it was read on.
+    """
 
     variables: int
     binaries: int
     rows: int
     nonzeros: int
     neurons: Neurons
+    passes: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

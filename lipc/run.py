@@ -15,6 +15,7 @@ import numpy as np
 from lipc.compiler import Compiled
 from lipc.mip import MixedIntegerProgram
 from lipc.options import Options, Report
+from lipc.passes.history import history
 from lipc.result import Result, Size
 from lipc.solvers.base import Ending, SecondInterruptError, Solver
 from lipc.stages.proof import prove, settle
@@ -127,4 +128,5 @@ class Run(State):
             rows=mip.matrix.shape[0],
             nonzeros=int(mip.matrix.nnz),
             neurons=compiled.neurons,
+            passes=history(compiled.trail),
         )
