@@ -199,7 +199,8 @@ def _lines(operand: Interval, bit: Interval, *, relu: bool, hull: bool = True) -
     chord = np.clip(np.where(crosses, high / width, 0.0), 0.0, 1.0)
     rising, falling = (chord, 1.0 - chord) if relu or hull else (np.zeros(len(low)), np.zeros(len(low)))
     always, never = bit.lower == 1, bit.upper == 0
-    upper_slope = np.where(always | ((high > 0) & ~crosses), 1.0, np.where(never, 0.0, rising))
+    upper_slope = np.where(crosses, rising, (high > 0).astype(np.float64))
+    upper_slope = np.where(always, 1.0, np.where(never, 0.0, upper_slope))
     # Upper line at the ends of the interval: at least 0 at `low` and at least `high` at `high`.
     upper_offset = np.maximum(-upper_slope * low, (1.0 - upper_slope) * high)
     upper_offset = np.where(crosses & ~always & ~never, _outward(upper_offset), 0.0)

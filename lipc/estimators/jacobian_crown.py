@@ -37,8 +37,8 @@ class JacobianCrown(Estimator):
     The norm of the gradient is a node of the graph: for l_inf the sum of magnitudes is bounded as a whole, for l_1 and
     l_2 each entry. Any network and domain.
 
-    The branch and bound fixes bits of neurons. Where all of them are decided there is a pattern, which counts only if its
-    region has an interior: a linear program decides, with a proof in exact arithmetic. So it ends with the exact
+    The branch and bound fixes bits of neurons. Where all of them are decided there is a pattern, which counts only if
+    its region has an interior: a linear program decides, with a proof in exact arithmetic. So it ends with the exact
     constant, given time.
 
     Parameters
