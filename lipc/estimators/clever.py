@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 import numpy as np
@@ -90,6 +91,8 @@ class Clever(Estimator):
             if done < self.batch:
                 break
             maxima.append(float(norms.max()))
+            if monotonic() > limits.deadline:
+                break
         if len(maxima) < 2:
             raise RefusedError("time was up before there were two batches")
         return np.array(maxima)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from lipc.bounds.domain import tight_box
-from lipc.bounds.interval import bits_of, is_relu
+from lipc.bounds.interval import bits_of, intersect, interval_bounds, is_relu
 from lipc.bounds.rounding import UNDERFLOW, UNIT, down, summands, up
 from lipc.errors import QueryError
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, RefusedError, question_of
@@ -103,7 +103,7 @@ def zonotopes_of(
     Parameters
     ----------
     known
-        Bounds of conditionals, which are taken instead of those of their operands' zonotopes.
+        Bounds of conditionals; what their operands' zonotopes decide is decided, too.
 
     Raises
     ------
@@ -115,7 +115,8 @@ def zonotopes_of(
     bounds: dict[int, Interval] = {}
     for value, op in enumerate(program.ops):
         if isinstance(op, Conditional):
-            bounds[value] = known[value] if value in known else bits_of(bounds[op.operand])
+            bits = bits_of(bounds[op.operand])
+            bounds[value] = intersect(bits, known[value]) if value in known else bits
             continue
         if isinstance(op, Input):
             zonotopes[value] = _boxed(value, tight_box(op.domain))
@@ -149,7 +150,7 @@ def _switched(value: int, operand: Zonotope, known: Interval, bit: Interval, *, 
     if relu:
         width = np.where(crosses, high - low, 1.0)
         slope = np.clip(np.where(crosses, high / width, 0.0), 0.0, 1.0)
-    always, never = bit.lower == 1, bit.upper == 0
+    always, never = bit.lower >= 1, bit.upper <= 0
     slope = np.where(always, 1.0, np.where(never, 0.0, slope))
     ends = np.stack([-slope * low, -slope * high, (1 - slope) * low, (1 - slope) * high])
     least, most = np.minimum(ends.min(axis=0), 0.0), np.maximum(ends.max(axis=0), 0.0)
@@ -193,8 +194,8 @@ def _check(program: Program, value: int, zonotope: Zonotope) -> None:
 class ZLip(Estimator):
     """Zonotopes of the pre-activations, which say what neurons may switch, and of the gradient.
 
-    Any network of a size that a dense matrix of generators fits, any input norm; of a domain that is no box, zonotopes
-    know the bounding box.
+    Intervals, which are exact at corners of the domain, decide neurons too. Any network of a size that a dense matrix
+    of generators fits, any input norm; of a domain that is no box, zonotopes know the bounding box.
     """
 
     name: ClassVar[str] = "zlip"
@@ -212,8 +213,10 @@ class ZLip(Estimator):
             If there are too many generators, or time is up before every output has its bound.
         """
         norm = question_of(program).norm
-        _, bounds = zonotopes_of(program)
-        bits = {value: bounds[value] for value in program.find(Conditional)}
+        intervals = interval_bounds(program)
+        decided = {value: intervals[value] for value in program.find(Conditional)}
+        _, bounds = zonotopes_of(program, decided)
+        bits = {value: bounds[value] for value in decided}
 
         def bound(gradient: Program) -> float:
             zonotopes, _ = zonotopes_of(gradient, bits)

@@ -45,11 +45,11 @@ def decided(sums: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return (sums[0] >= 0) & (sums[1] > 0), sums[1] <= 0
 
 
-def interval_sums(net: Net) -> list[Box]:
-    """Bounds of the pre-activations of every hidden layer."""
+def interval_sums(net: Net, *, by: float = 0.0) -> list[Box]:
+    """Bounds of the pre-activations of every hidden layer, widened by a number."""
     found, box = [], net.box
     for weight, bias in zip(net.weights[:-1], net.biases[:-1], strict=True):
-        found.append(mapped(weight, box, bias))
+        found.append(widened(mapped(weight, box, bias), by))
         box = np.maximum(found[-1][0], 0), np.maximum(found[-1][1], 0)
     return found
 
@@ -167,10 +167,13 @@ def zlip(net: Net, norm: str) -> float:
     low, high = net.box
     center, spread = (low + high) / 2, np.diag((high - low) / 2)
     sums: list[Box] = []
-    for weight, bias in zip(net.weights[:-1], net.biases[:-1], strict=True):
+    for weight, bias, known in zip(net.weights[:-1], net.biases[:-1], interval_sums(net), strict=True):
         center, spread = weight @ center + bias, weight @ spread
         radius = np.abs(spread).sum(axis=1)
         low, high = center - radius, center + radius
+        (on, off), (surely_on, surely_off) = decided((low, high)), decided(known)
+        low = np.where(surely_on & ~on, 0.0, low)
+        high = np.where(surely_off & ~off, 0.0, np.where(surely_on, np.maximum(high, 1e-300), high))
         sums.append((low, high))
         mixed = (low < 0) & (high > 0)
         width = np.where(mixed, high - low, 1.0)
@@ -199,10 +202,14 @@ def zlip(net: Net, norm: str) -> float:
     return min(entrywise, whole)
 
 
-def liplp(net: Net) -> float:
-    """The relaxation of the authors' program for l_inf: reverse mode, interval bounds."""
+def widened(box: Box, by: float) -> Box:
+    return box[0] - by, box[1] + by
+
+
+def liplp(net: Net, *, by: float = 0.0) -> float:
+    """The relaxation of the authors' program for l_inf: reverse mode, interval bounds, all widened by a number."""
     problem = _Rows()
-    sums = interval_sums(net)
+    sums = interval_sums(net, by=by)
     values = problem.columns(*net.box)
     bits = []
     for weight, bias, (low, high) in zip(net.weights[:-1], net.biases[:-1], sums, strict=True):
@@ -225,7 +232,7 @@ def liplp(net: Net) -> float:
         problem.at_most([(s, -eye), (a, np.diag(low))], 0.0)
         problem.at_most([(y, eye), (s, -eye), (a, np.diag(high))], high)
         problem.at_most([(y, -eye), (s, eye), (a, -np.diag(low))], -low)
-        box = mapped(net.weights[layer].T, through)
+        box = widened(mapped(net.weights[layer].T, through), by)
         y = problem.columns(*box)
         problem.equal([(y, np.eye(len(box[0]))), (s, -net.weights[layer].T)], 0.0)
     low, high = box
