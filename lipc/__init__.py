@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lipc.batches.answers import to_pandas
+    from lipc.batches.run import batch
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
@@ -32,6 +34,7 @@ _HOMES = {
     "Query": "lipc.query",
     "Result": "lipc.result",
     "ball": "lipc.query",
+    "batch": "lipc.batches.run",
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
     "compile": "lipc.compiler",
@@ -39,6 +42,7 @@ _HOMES = {
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
     "split": "lipc.pieces",
+    "to_pandas": "lipc.batches.answers",
     "write_model": "lipc.formats.output",
 }
 
@@ -53,6 +57,7 @@ __all__ = [
     "Result",
     "__version__",
     "ball",
+    "batch",
     "box",
     "certify_radius",
     "compile",
@@ -60,6 +65,7 @@ __all__ = [
     "from_weights",
     "solve",
     "split",
+    "to_pandas",
     "write_model",
 ]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from lipc.cli.streams import say
-from lipc.errors import QueryError
 
 if TYPE_CHECKING:
     from lipc.cli.warn import WarningFilter
@@ -93,6 +92,11 @@ def question_options(command: Command) -> Command:
     return _add(_QUESTION, command)
 
 
+def shared_question_options(command: Command) -> Command:
+    """Add what several questions have in common: no model, and no warnings."""
+    return _add(_QUESTION[1:-1], command)
+
+
 def pass_options(command: Command) -> Command:
     """Add the options that choose the passes."""
     return _add(_PASSES, command)
@@ -116,18 +120,9 @@ def passes_from(
     QueryError
         If options contradict each other.
     """
-    from lipc.passes.pipeline import named_pipeline, parse_pipeline
+    from lipc.stated import PassWords
 
-    if passes is None:
-        return named_pipeline(cast("Level", default if level is None else level), mode or "auto", bounds or "linear")
-    for name, value, instead in (
-        (f"-O{level}", level, "name the passes alone"),
-        ("--mode", mode, f"write jacobian{{mode={mode}}} there"),
-        ("--bounds", bounds, f"write bounds{{method={bounds}}} there"),
-    ):
-        if value is not None:
-            raise QueryError(f"{name} and --passes both choose the passes", hint=instead)
-    return parse_pipeline(passes)
+    return PassWords(level, passes, mode, bounds).understood(default)
 
 
 @dataclass(frozen=True)
