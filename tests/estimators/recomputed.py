@@ -45,11 +45,11 @@ def decided(sums: Box) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return (sums[0] >= 0) & (sums[1] > 0), sums[1] <= 0
 
 
-def interval_sums(net: Net, *, by: float = 0.0) -> list[Box]:
-    """Bounds of the pre-activations of every hidden layer, widened by a number."""
+def interval_sums(net: Net) -> list[Box]:
+    """Bounds of the pre-activations of every hidden layer."""
     found, box = [], net.box
     for weight, bias in zip(net.weights[:-1], net.biases[:-1], strict=True):
-        found.append(widened(mapped(weight, box, bias), by))
+        found.append(mapped(weight, box, bias))
         box = np.maximum(found[-1][0], 0), np.maximum(found[-1][1], 0)
     return found
 
@@ -202,14 +202,10 @@ def zlip(net: Net, norm: str) -> float:
     return min(entrywise, whole)
 
 
-def widened(box: Box, by: float) -> Box:
-    return box[0] - by, box[1] + by
-
-
-def liplp(net: Net, *, by: float = 0.0) -> float:
-    """The relaxation of the authors' program for l_inf: reverse mode, interval bounds, all widened by a number."""
+def liplp(net: Net) -> float:
+    """The relaxation of the authors' program for l_inf: reverse mode, interval bounds."""
     problem = _Rows()
-    sums = interval_sums(net, by=by)
+    sums = interval_sums(net)
     values = problem.columns(*net.box)
     bits = []
     for weight, bias, (low, high) in zip(net.weights[:-1], net.biases[:-1], sums, strict=True):
@@ -232,7 +228,7 @@ def liplp(net: Net, *, by: float = 0.0) -> float:
         problem.at_most([(s, -eye), (a, np.diag(low))], 0.0)
         problem.at_most([(y, eye), (s, -eye), (a, np.diag(high))], high)
         problem.at_most([(y, -eye), (s, eye), (a, -np.diag(low))], -low)
-        box = widened(mapped(net.weights[layer].T, through), by)
+        box = mapped(net.weights[layer].T, through)
         y = problem.columns(*box)
         problem.equal([(y, np.eye(len(box[0]))), (s, -net.weights[layer].T)], 0.0)
     low, high = box
