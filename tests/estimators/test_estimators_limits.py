@@ -36,7 +36,7 @@ def test_every_method_says_who_wrote_it_and_prints_as_it_reads() -> None:
     for method in ESTIMATORS.parse(MINE, "methods"):
         assert method.source
         assert (type(method).__doc__ or "").strip()
-    text = "liplp{mode=forward,level=1,tighten},fastlip{bounds=linear},jacobian-crown{nodes=7},clever{batches=3,batch=2}"
+    text = "liplp{mode=forward,level=1,tighten},fastlip{bounds=linear},jacobian-crown{nodes=7},clever{batches=3}"
     assert print_methods(ESTIMATORS.parse(text, "methods")) == text
 
 

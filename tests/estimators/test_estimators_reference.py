@@ -94,8 +94,8 @@ def test_the_same_as_public_code(shared: Path) -> None:
             net = weights_of(shared, case)
             anew = recomputed.liplp(net)
             assert relaxed == pytest.approx(anew, rel=PEERS)
-            # Their bounds are wider by 1e-6 somewhere (FastLip's are, FastLip2's not), and Gurobi lets rows be off by as
-            # much: the relaxation is as exact as that, while ours is the one that was solved anew.
+            # Their bounds are wider by 1e-6 somewhere (FastLip's are, FastLip2's not), and Gurobi lets rows be off by
+            # as much: theirs is as exact as that, while ours is the one that was solved anew.
             assert anew * (1 - 1e-7) <= peers["LipLP"] <= anew * (1 + 3 * PEERS)
         else:
             # Their program takes the largest of the magnitudes by a variable that only its bounds hold down: what is
