@@ -15,8 +15,9 @@ from scipy.sparse.linalg import eigsh
 
 from lipc.bounds.rounding import UNDERFLOW, UNIT
 from lipc.bounds.unrolled import derivative_slack
+from lipc.estimators.base import RefusedError
 from lipc.ir import Affine, Floats, Input, Kind, Norm, Program, Switch
-from lipc.ir.matrix import Matrix, as_dense
+from lipc.ir.matrix import Matrix, as_dense, as_matrix
 from lipc.passes.fuse import Fuse
 
 MOST_ROWS = 3000
@@ -72,17 +73,17 @@ def spectral_norm(matrix: Matrix) -> float:
         return 0.0
     if min(matrix.shape) == 1:
         return float(length(as_dense(matrix).reshape(-1)))
-    _, exponent = np.frexp(largest)
-    scaled = matrix * np.ldexp(1.0, -int(exponent))  # so that no square over- or underflows
-    scaled = scaled if scaled.shape[0] <= scaled.shape[1] else scaled.T
+    exponent = int(np.clip(np.frexp(largest)[1], -1000, 1000))
+    scaled = matrix * np.ldexp(1.0, -exponent)  # so that no square over- or underflows
+    scaled = as_matrix(scaled if scaled.shape[0] <= scaled.shape[1] else scaled.T)
     found = _proven(scaled) if scaled.shape[0] <= MOST_ROWS else _loose(scaled)
-    return float(np.nextafter(np.ldexp(found + UNDERFLOW, int(exponent)), np.inf))
+    return float(np.nextafter(np.ldexp(found + UNDERFLOW, exponent), np.inf))
 
 
 def _proven(matrix: Matrix) -> float:
     """Return a bound by a factorization of the Gram matrix, which has no more rows than columns of the matrix."""
     rows, columns = matrix.shape
-    gram = np.asarray(as_dense(matrix @ matrix.T))
+    gram = as_dense(as_matrix(matrix @ matrix.T))
     squares = float(gram.trace())
     # Gram entries err by (columns + 2) u |M| |M|', and the spectral norm of that is at most the sum of all squares.
     error = 2 * (columns + 4) * UNIT * squares
@@ -139,7 +140,20 @@ def product_of_norms(program: Program, norm: Norm) -> float:
         A network with a Lipschitz question as its objective.
     norm
         Of the inputs, and of all values between.
+
+    Raises
+    ------
+    RefusedError
+        If the product exceeds what double precision holds.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = _product_of_norms(program, norm)
+    if not np.isfinite(value):
+        raise RefusedError("the product of the norms exceeds what double precision holds")
+    return value
+
+
+def _product_of_norms(program: Program, norm: Norm) -> float:
     assert program.objective is not None and program.objective.lipschitz is not None
     summed = program.objective.lipschitz.output_norm is Norm.L1
     fused = Fuse().apply(program).program

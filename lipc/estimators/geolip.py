@@ -1,0 +1,45 @@
+"""GeoLIP: the SDP relaxation of the largest derivative, in l_inf and in l_2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lipc.bounds.blas import one_thread
+from lipc.bounds.lipschitz import lipschitz_bounds
+from lipc.estimators.base import Estimate, Estimator, Kind, Limits, question_of
+from lipc.estimators.derivatives import by_gradients, by_newton, largest_over_ball, largest_over_cube, rows_of
+from lipc.ir import Norm, Program
+
+MOST_BY_NEWTON = 200
+"""Neurons and directions; beyond, the multipliers come from a first-order method."""
+
+
+@dataclass(frozen=True)
+class GeoLip(Estimator):
+    """The natural SDP relaxation of ``max c' J v`` over the slopes of all neurons, by its closed form.
+
+    In l_inf and l_2 as published; in l_1, whose ball has two corners for every input, for each of these. Beyond 200
+    neurons the multipliers are those of a first-order method, and the bound is up to some per cent larger.
+    """
+
+    name: ClassVar[str] = "geolip"
+    kind: ClassVar[Kind] = Kind.UPPER
+    source: ClassVar[str] = "Wang et al., A quantitative geometric approach to neural-network smoothness, NeurIPS 2022"
+
+    def estimate(self, program: Program, limits: Limits) -> Estimate:
+        """Return the bound."""
+        norm = question_of(program).norm
+        with one_thread():
+            if norm is not Norm.L2:
+                bounds = lipschitz_bounds(program, gradient=False)
+                if bounds is not None:
+                    return Estimate(bounds.constant, f"l_{norm.value[1:]}", "everywhere")
+            rows = rows_of(program)
+            large = rows.unrolled.switches > MOST_BY_NEWTON
+            search = by_gradients if large else by_newton
+            note = "multipliers of a first-order method" if large else ""
+            if norm is Norm.LINF:
+                return Estimate(largest_over_cube(rows, search, limits), "l_inf", "everywhere", note=note)
+            value = largest_over_ball(rows, search, limits)
+        return Estimate(value, "l_2", "everywhere", "" if norm is Norm.L2 else "1, l_2 to l_1", note=note)
