@@ -41,12 +41,22 @@ class Rows:
     slacks: Floats
     layers: NDArray[np.int64] | None = None
 
-    def quadratics(self) -> list[Quadratic]:
-        """Return the quadratic of each function, nothing decided."""
-        free = np.full(self.unrolled.inputs, np.nan)
+    def quadratics(self, direction: Floats | None = None) -> list[Quadratic]:
+        """Return the quadratic of each function with no neuron decided, along a direction or along any."""
+        chosen = np.full(self.unrolled.inputs, np.nan) if direction is None else direction
         states = np.full(len(self.unrolled.places), FREE, np.int8)
         rows = zip(self.objectives, self.slacks.tolist(), strict=True)
-        return [restrict(self.unrolled, row, slack, free, states) for row, slack in rows]
+        return [restrict(self.unrolled, row, slack, chosen, states) for row, slack in rows]
+
+    def corners(self) -> list[Quadratic]:
+        """Return the quadratics along the unit vectors and their opposites."""
+        units = np.eye(self.unrolled.inputs)
+        return [part for unit in units for way in (1.0, -1.0) for part in self.quadratics(way * unit)]
+
+    @property
+    def work(self) -> float:
+        """The size of Q to the third power, times the number of functions: some per cent of a Newton step's work."""
+        return float(len(self.objectives)) * (self.unrolled.inputs + self.unrolled.switches) ** 3
 
 
 def rows_of(program: Program) -> Rows:
@@ -155,6 +165,25 @@ def largest_over_cube(rows: Rows, search: Search, limits: Limits) -> float:
         cube = TiedSdp(quadratic, Tied.of(quadratic, ball=False))
         values.append(cube.certify(search(cube, rows.unrolled, limits)))
     return max(values)
+
+
+def largest_over_corners(rows: Rows, limits: Limits) -> float:
+    """Return a proven bound of all functions over the unit ball of l_1: over its corners."""
+    corners = [(TiedSdp(part, Tied.of(part, ball=False)), part) for part in rows.corners()]
+    decided = [quadratic.largest() for _, quadratic in corners if not len(quadratic.switches)]
+    free = [(sdp, sdp.first(rows.unrolled)) for sdp, quadratic in corners if len(quadratic.switches)]
+    # Those that look largest first; of the others it is enough that they are no larger.
+    free.sort(key=lambda pair: -_value(*pair))
+    largest = max(decided, default=0.0)
+    for sdp, start in free:
+        numbers = sdp.minimize(start, limits, target=largest * (1 - 1e-9))
+        largest = max(largest, sdp.certify(numbers))
+    return largest
+
+
+def _value(sdp: TiedSdp, numbers: Floats) -> float:
+    at = sdp.at(numbers)
+    return at[1] if at is not None else np.inf
 
 
 def _fewer_directions(rows: Rows) -> Rows:

@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lipc.bounds.blas import one_thread
-from lipc.bounds.lipschitz import lipschitz_bounds
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, question_of
-from lipc.estimators.derivatives import by_gradients, by_newton, largest_over_ball, largest_over_cube, rows_of
+from lipc.estimators.derivatives import by_gradients, by_newton, largest_over_ball, largest_over_corners, largest_over_cube, rows_of
 from lipc.ir import Norm, Program
 
 MOST_BY_NEWTON = 200
 """Neurons and directions; beyond, the multipliers come from a first-order method."""
+
+MOST_CORNERS_WORK = 2e9
+"""In l_1 there are two bounds for every input; where they would take more than some seconds, that in l_2 is given."""
 
 
 @dataclass(frozen=True)
 class GeoLip(Estimator):
     """The natural SDP relaxation of ``max c' J v`` over the slopes of all neurons, by its closed form.
 
-    In l_inf and l_2 as published; in l_1, whose ball has two corners for every input, for each of these. Beyond 200
+    In l_inf and l_2 as published; in l_1, whose ball has two corners for every input, for each of these while they are few. Beyond 200
     neurons the multipliers are those of a first-order method, and the bound is up to some per cent larger.
     """
 
@@ -31,14 +33,12 @@ class GeoLip(Estimator):
         """Return the bound."""
         norm = question_of(program).norm
         with one_thread():
-            if norm is not Norm.L2:
-                bounds = lipschitz_bounds(program, gradient=False)
-                if bounds is not None:
-                    return Estimate(bounds.constant, f"l_{norm.value[1:]}", "everywhere")
             rows = rows_of(program)
             large = rows.unrolled.switches > MOST_BY_NEWTON
             search = by_gradients if large else by_newton
             note = "multipliers of a first-order method" if large else ""
+            if norm is Norm.L1 and not large and 2 * rows.unrolled.inputs * rows.work <= MOST_CORNERS_WORK:
+                return Estimate(largest_over_corners(rows, limits), "l_1", "everywhere")
             if norm is Norm.LINF:
                 return Estimate(largest_over_cube(rows, search, limits), "l_inf", "everywhere", note=note)
             value = largest_over_ball(rows, search, limits)

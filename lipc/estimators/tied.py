@@ -17,13 +17,20 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize
 
 from lipc.bounds.rounding import UNDERFLOW, UNIT
-from lipc.bounds.sdp import BARRIER, LAST_BARRIER, LONGEST, SHORTEST, STEPS, Point, Quadratic, Sdp, first_multipliers
+from lipc.bounds.sdp import BARRIER, LONGEST, SHORTEST, STEPS, Point, Quadratic, Sdp, first_multipliers
 from lipc.bounds.unrolled import Unrolled
 from lipc.estimators.base import Limits, RefusedError
 from lipc.ir import Floats
 
 GRADIENT_STEPS = 150
 """Of the first-order method."""
+
+LAST_BARRIER = 1e-6
+"""The weight of the barrier at the end: its share of the bound, divided by how many numbers there are."""
+
+CENTERED = 1.0
+"""The barrier is lowered where Newton's decrement, in units of its weight, is below this: farther from the central path
+Q comes near to singular while F is not yet small, and steps become short."""
 
 REFUSED = 1e6
 """Where Q is not positive definite F counts as so many times what it was at first."""
@@ -128,14 +135,16 @@ class TiedSdp:
         signs = self.quadratic.free_signs
         return float(numbers[self.tied.groups[:signs]].sum()) - self._spared(numbers)
 
-    def minimize(self, start: Floats, limits: Limits, last: float = LAST_BARRIER) -> Floats:
-        """Return the best numbers from a start, by Newton's method."""
+    def minimize(
+        self, start: Floats, limits: Limits, last: float = LAST_BARRIER, target: float = -np.inf
+    ) -> Floats:
+        """Return the best numbers from a start, by Newton's method; at once when the bound is at the target."""
         at = self.at(start)
         assert at is not None, "the start is valid"
         best, numbers, value = (at[1], start), start, at[1]
         barrier = BARRIER
         for _ in range(2 * STEPS):
-            if monotonic() > limits.deadline:
+            if best[0] <= target or monotonic() > limits.deadline:
                 break
             weight = barrier * max(abs(value - self.quadratic.constant), UNDERFLOW) / self.tied.count
             moved, decrement = self._step(numbers, weight)
@@ -146,7 +155,7 @@ class TiedSdp:
                 continue
             numbers, value = moved
             best = min(best, (value, numbers), key=lambda pair: pair[0])
-            if decrement < 0.3 * weight * self.tied.count:
+            if decrement < CENTERED * weight:
                 if barrier <= last:
                     break
                 barrier = max(0.1 * barrier, last)
