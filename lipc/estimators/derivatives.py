@@ -15,9 +15,18 @@ from lipc.errors import QueryError
 from lipc.estimators.base import Limits, RefusedError, question_of
 from lipc.estimators.layers import layers_of
 from lipc.estimators.operator_norms import length
-from lipc.estimators.tied import Tied, TiedSdp
+from lipc.estimators.tied import LAST_BARRIER, Tied, TiedSdp
 from lipc.ir import Floats, Norm, Program
 from lipc.ir.norms import sign_rows
+
+MOST_EXACTLY = 300
+"""Rows of Q up to which the best multipliers are sought as precisely as they can be found: a second."""
+
+MOST_BY_NEWTON = 900
+"""Rows of Q up to which Newton's method is worth its time: some ten seconds."""
+
+COARSE_BARRIER = 1e-3
+"""The last barrier between the two, see `lipc.estimators.tied.LAST_BARRIER`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,14 +132,12 @@ Search = Callable[[TiedSdp, Unrolled, Limits], Floats]
 """Returns the numbers that multipliers are made of."""
 
 
-def by_newton(sdp: TiedSdp, unrolled: Unrolled, limits: Limits) -> Floats:
-    """Return the best numbers."""
-    return sdp.minimize(sdp.first(unrolled), limits)
-
-
-def by_gradients(sdp: TiedSdp, unrolled: Unrolled, limits: Limits) -> Floats:
-    """Return good numbers by a first-order method."""
-    return sdp.descend(sdp.first(unrolled), limits)
+def by_size(sdp: TiedSdp, unrolled: Unrolled, limits: Limits) -> Floats:
+    """Return the best numbers up to 1e-6, for more entries up to 1e-3 or so, and beyond by a first-order method."""
+    size, start = len(sdp.quadratic.weights), sdp.first(unrolled)
+    if size > MOST_BY_NEWTON:
+        return sdp.descend(start, limits)
+    return sdp.minimize(start, limits, LAST_BARRIER if size <= MOST_EXACTLY else COARSE_BARRIER)
 
 
 def largest_over_ball(rows: Rows, search: Search, limits: Limits, *, tied: bool = False) -> float:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from lipc.bounds.blas import one_thread
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, question_of
-from lipc.estimators.derivatives import by_newton, chain_rows_of, largest_over_ball, rows_of
+from lipc.estimators.derivatives import by_size, chain_rows_of, largest_over_ball, rows_of
 from lipc.estimators.operator_norms import from_euclidean
 from lipc.ir import Program
 
@@ -41,7 +41,7 @@ class LipSdp(Estimator):
         layer = self.mode == "layer"
         with one_thread():
             rows = chain_rows_of(program) if layer else rows_of(program)
-            value = largest_over_ball(rows, by_newton, limits, tied=layer)
+            value = largest_over_ball(rows, by_size, limits, tied=layer)
         value, factor = from_euclidean(value, norm, program.network_input()[1].size)
         note = NOT_NETWORK if self.mode == "network" else ""
         return Estimate(value, "l_2", "everywhere", factor, note=note)

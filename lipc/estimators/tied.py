@@ -7,9 +7,9 @@ the numbers that are left, and Newton's method with the same barrier finds them.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,14 @@ from lipc.bounds.unrolled import Unrolled
 from lipc.estimators.base import Limits, RefusedError
 from lipc.ir import Floats
 
-GRADIENT_STEPS = 150
-"""Of the first-order method."""
+GRADIENT_STEPS = 40
+"""Of the first-order method, for each weight of its barrier."""
+
+GRADIENT_BARRIERS = (0.5, 0.05, 0.005)
+"""These weights: shares of the bound, divided by how many numbers there are."""
+
+LARGEST_LOGARITHM = 50.0
+"""Numbers change by no more than the exponential of this for one weight."""
 
 LAST_BARRIER = 1e-6
 """The weight of the barrier at the end: its share of the bound, divided by how many numbers there are."""
@@ -189,33 +195,48 @@ class TiedSdp:
         return None, 0.0
 
     def descend(self, start: Floats, limits: Limits, steps: int = GRADIENT_STEPS) -> Floats:
-        """Return better numbers than a start by a first-order method: each step is one factorization.
+        """Return better numbers than a start by a first-order method.
 
-        F in the logarithms of the numbers is smooth, and its gradient costs one solve: ``1 - y_j^2`` for a direction,
-        ``y_k (z_k'y - y_k)`` for a neuron.
+        The bound with its barrier is smooth in the logarithms of the numbers, and a gradient costs one factorization
+        and one inverse: ``1 - y_j^2`` for a direction, ``y_k (z_k'y - y_k)`` for a neuron, and the barrier's part.
         """
         first = self.at(start)
         assert first is not None, "the start is valid"
         best = [first[1], start]
+        for share in GRADIENT_BARRIERS:
+            weight = share * max(abs(best[0] - self.quadratic.constant), UNDERFLOW) / self.tied.count
+            if not self._descend(best, weight, limits, steps):
+                break
+        return np.asarray(best[1])
 
-        def bound(logarithms: Floats) -> tuple[float, Floats]:
-            numbers = start * np.exp(logarithms)
-            at = self.at(numbers) if np.abs(logarithms).max() < 50 else None
+    def _descend(self, best: list[Any], weight: float, limits: Limits, steps: int) -> bool:
+        """Improve a bound and its numbers with one weight of the barrier; return whether there was time for it."""
+        start = best[1]
+        ceiling = REFUSED * max(abs(best[0]), 1.0)
+
+        def merit(logarithms: Floats) -> tuple[float, Floats]:
+            if monotonic() > limits.deadline:
+                raise StopIteration
+            numbers = start * np.exp(np.clip(logarithms, -LARGEST_LOGARITHM, LARGEST_LOGARITHM))
+            at = self.at(numbers)
             if at is None:
-                return REFUSED * abs(first[1]), np.zeros_like(start)
+                return ceiling, np.zeros_like(start)
             point, value = at
             if value < best[0]:
                 best[:] = [value, numbers]
-            if monotonic() > limits.deadline:
-                raise StopIteration
-            rest = self.quadratic.shifts - self.quadratic.links.T @ point.y
-            gradient = point.y * rest
+            half, _ = lapack.dpotri(point.factor, lower=1)
+            links = self.quadratic.links
+            inverse = half + half.T - np.diag(np.diag(half))
+            gradient = point.y * (self.quadratic.shifts - links.T @ point.y)
+            gradient -= weight * np.einsum("kj,jk->k", inverse, links)
             gradient[: self.quadratic.free_signs] += 1.0
-            return value, self.tied.gather(gradient, self.quadratic.free_signs) * numbers
+            return value - weight * _log_det(point), self.tied.gather(gradient, self.quadratic.free_signs) * numbers
 
-        with suppress(StopIteration):
-            minimize(bound, np.zeros_like(start), jac=True, method="L-BFGS-B", options={"maxiter": steps, "maxcor": 20})
-        return np.asarray(best[1])
+        try:
+            minimize(merit, np.zeros_like(start), jac=True, method="L-BFGS-B", options={"maxiter": steps, "maxcor": 20})
+        except StopIteration:
+            return False
+        return True
 
 
 def _log_det(point: Point) -> float:
