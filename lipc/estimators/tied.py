@@ -88,6 +88,8 @@ class Tied:
 
     def gather_both(self, hessian: Floats) -> Floats:
         """Return the Hessian by the numbers."""
+        if self.count == len(self.groups):  # each its own, in order
+            return hessian
         order = np.argsort(self.groups, kind="stable")
         starts = np.searchsorted(self.groups[order], np.arange(self.count))
         half = np.add.reduceat(hessian[order], starts, axis=0)
@@ -147,19 +149,20 @@ class TiedSdp:
         """Return the best numbers from a start, by Newton's method; at once when the bound is at the target."""
         at = self.at(start)
         assert at is not None, "the start is valid"
-        best, numbers, value = (at[1], start), start, at[1]
+        (point, value), numbers = at, start
+        best = (value, start)
         barrier = BARRIER
         for _ in range(2 * STEPS):
             if best[0] <= target or monotonic() > limits.deadline:
                 break
             weight = barrier * max(abs(value - self.quadratic.constant), UNDERFLOW) / self.tied.count
-            moved, decrement = self._step(numbers, weight)
+            moved, decrement = self._step(numbers, point, value, weight)
             if moved is None:
                 if barrier <= last:
                     break
                 barrier = max(0.1 * barrier, last)
                 continue
-            numbers, value = moved
+            numbers, point, value = moved
             best = min(best, (value, numbers), key=lambda pair: pair[0])
             if decrement < CENTERED * weight:
                 if barrier <= last:
@@ -167,11 +170,10 @@ class TiedSdp:
                 barrier = max(0.1 * barrier, last)
         return best[1]
 
-    def _step(self, numbers: Floats, weight: float) -> tuple[tuple[Floats, float] | None, float]:
+    def _step(
+        self, numbers: Floats, point: Point, value: float, weight: float
+    ) -> tuple[tuple[Floats, Point, float] | None, float]:
         """Return the next numbers with their bound, and by how much less Newton's model has the merit."""
-        at = self.at(numbers)
-        assert at is not None
-        point, value = at
         full_gradient, full_hessian = self.sdp.derivatives(point, weight)
         gradient = self.tied.gather(full_gradient, self.quadratic.free_signs) * numbers
         hessian = self.tied.gather_both(full_hessian) * numbers * numbers[:, None]
@@ -190,7 +192,7 @@ class TiedSdp:
             if there is not None:
                 new = there[1] - weight * _log_det(there[0])
                 if new <= merit - 0.1 * step * decrement + 1e-12 * abs(merit):
-                    return (moved, there[1]), decrement
+                    return (moved, *there), decrement
             step *= 0.5
         return None, 0.0
 
