@@ -80,12 +80,20 @@ class ResultError(ModelError):
     """A result that cannot be read, or that lacks something."""
 
 
+class SolutionError(ModelError):
+    """A solver's solution file that cannot be read, or that does not fit the program it is said to solve."""
+
+
 class OutputError(LipcError):
     """A result that cannot be written (no such folder, disk full, unknown ending)."""
 
 
 class SolverError(LipcError):
     """A solver that is missing, fails, or leaves no answer."""
+
+
+class EngineError(LipcError):
+    """A place to work at that is not there: no process can be started, a cluster does not answer."""
 
 
 class SolverFailedError(SolverError):
