@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,7 +122,7 @@ def chain_rows_of(program: Program) -> Rows:
     slack = derivative_slack(program, inputs + switches + len(outputs))
     if not (np.isfinite(read).all() and np.isfinite(outputs).all() and (slack < LARGEST).all()):
         raise RefusedError("the network's numbers are too large")
-    levels = tuple(np.arange(first, last) for first, last in zip(starts[:-1], starts[1:], strict=True))
+    levels = tuple(np.arange(first, last) for first, last in pairwise(starts.tolist()))
     layers = np.repeat(np.arange(len(sizes)), sizes)
     places = tuple((int(layer), entry) for layer, size in enumerate(sizes) for entry in range(size))
     unrolled = Unrolled(read[:, :inputs], read[:, inputs:], outputs, np.arange(switches), places, levels, slack)
@@ -201,7 +202,7 @@ def _fewer_directions(rows: Rows) -> Rows:
     if len(used) >= inputs or not len(used):
         return rows
     turned = np.zeros((len(read), len(used)))
-    turned[used] = np.linalg.qr(read[used].T, mode="r").T
+    turned[used] = np.asarray(np.linalg.qr(read[used].T, mode="r")).T
     switches = unrolled.switches
     outputs = np.concatenate([np.zeros((len(unrolled.outputs), len(used))), unrolled.outputs[:, inputs:]], axis=1)
     fewer = replace(unrolled, direct=turned[:switches], outputs=outputs)

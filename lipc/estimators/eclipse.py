@@ -10,11 +10,11 @@ from scipy.linalg import lapack, solve_triangular
 
 from lipc.bounds.blas import one_thread
 from lipc.bounds.cone import ConeSolverMissingError, steepest_multipliers
+from lipc.bounds.unrolled import Unrolled
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, RefusedError, question_of
 from lipc.estimators.derivatives import Rows, chain_rows_of, largest_over_ball
 from lipc.estimators.operator_norms import from_euclidean
 from lipc.estimators.tied import TiedSdp
-from lipc.bounds.unrolled import Unrolled
 from lipc.ir import Floats, Program
 
 LEAST = 1e-9
@@ -73,18 +73,18 @@ def _blocks(rows: Rows) -> list[Floats]:
 def _turned(weight: Floats, factor: Floats) -> Floats:
     """Return B with ``B B' = W M^{-1} W'`` and no more columns than rows, from the Cholesky factor of M."""
     half = np.asarray(solve_triangular(factor, weight.T, lower=True))
-    return half.T if half.shape[0] <= half.shape[1] else np.linalg.qr(half, mode="r").T
+    return half.T if half.shape[0] <= half.shape[1] else np.asarray(np.linalg.qr(half, mode="r")).T
 
 
 def _by_layer(rows: Rows) -> Floats:
     """Return the multiplier of each switch in closed form: ``2 / |W M^{-1} W'|``, one for each layer."""
     chosen = []
-    factor = np.eye(rows.unrolled.inputs)
+    factor: Floats = np.eye(rows.unrolled.inputs)
     for weight in _blocks(rows):
         half = _turned(weight, factor)
         multiplier = 2 / max(float(np.linalg.norm(half, 2)) ** 2, 1e-100)
         matrix = multiplier * np.eye(len(weight)) - 0.25 * multiplier**2 * half @ half.T
-        factor = np.linalg.cholesky(matrix)
+        factor = np.asarray(np.linalg.cholesky(matrix))
         chosen.append(np.full(len(weight), multiplier))
     return np.concatenate([np.zeros(0), *chosen])
 
@@ -92,9 +92,11 @@ def _by_layer(rows: Rows) -> Floats:
 def _by_neuron(rows: Rows, limits: Limits) -> Floats:
     """Return the multipliers of small SDPs, made smaller where the solver left the cone."""
     blocks = _blocks(rows)
-    last = rows.objectives[:, rows.unrolled.inputs :][:, rows.unrolled.levels[-1]] if blocks else None
+    if not blocks:
+        return np.zeros(0)
+    last = rows.objectives[:, rows.unrolled.inputs :][:, rows.unrolled.levels[-1]]
     chosen = []
-    factor = np.eye(rows.unrolled.inputs)
+    factor: Floats = np.eye(rows.unrolled.inputs)
     for at, weight in enumerate(blocks):
         half = _turned(weight, factor)
         after = blocks[at + 1] if at + 1 < len(blocks) else last
@@ -104,7 +106,7 @@ def _by_neuron(rows: Rows, limits: Limits) -> Floats:
             raise RefusedError(error.message, hint=error.hint) from None
         multipliers, factor = _repaired(found, half)
         chosen.append(multipliers)
-    return np.concatenate([np.zeros(0), *chosen])
+    return np.concatenate(chosen)
 
 
 def _repaired(multipliers: Floats | None, half: Floats) -> tuple[Floats, Floats]:

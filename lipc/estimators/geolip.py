@@ -7,7 +7,14 @@ from typing import ClassVar
 
 from lipc.bounds.blas import one_thread
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, question_of
-from lipc.estimators.derivatives import MOST_BY_NEWTON, by_size, largest_over_ball, largest_over_corners, largest_over_cube, rows_of
+from lipc.estimators.derivatives import (
+    MOST_BY_NEWTON,
+    by_size,
+    largest_over_ball,
+    largest_over_corners,
+    largest_over_cube,
+    rows_of,
+)
 from lipc.ir import Norm, Program
 
 MOST_CORNERS_WORK = 2e9
@@ -18,11 +25,10 @@ MOST_CORNERS_WORK = 2e9
 class GeoLip(Estimator):
     """The natural SDP relaxation of ``max c' J v`` over the slopes of all neurons, by its closed form.
 
-    In l_inf and l_2 as published; in l_1, whose ball has two corners for every input, for each of these while they are few. Beyond 900
-    directions and neurons the multipliers are those of a first-order method (instead of the published one of Wang et
-    al., On the scalability and memory efficiency of semidefinite programs for Lipschitz constant estimation of neural
-    networks, ICLR 2024, whose steps need an eigenvector, each step here needs a factorization); the bound holds all the
-    same, and is some per cent larger than the best one.
+    In l_inf and l_2 as published; in l_1, whose ball has two corners for every input, for each of these while they are
+    few. Beyond 900 directions and neurons the multipliers are those of a first-order method, each step of which takes
+    one factorization (those of LipDiff, Wang et al., ICLR 2024, take an eigenvector). The bound holds all the same; it
+    is some per cent larger than the best one, for networks of many layers much larger.
     """
 
     name: ClassVar[str] = "geolip"
@@ -34,7 +40,9 @@ class GeoLip(Estimator):
         norm = question_of(program).norm
         with one_thread():
             rows = rows_of(program)
-            directions = rows.unrolled.inputs if norm is Norm.LINF else min(rows.unrolled.inputs, rows.unrolled.switches)
+            directions = (
+                rows.unrolled.inputs if norm is Norm.LINF else min(rows.unrolled.inputs, rows.unrolled.switches)
+            )
             large = directions + rows.unrolled.switches > MOST_BY_NEWTON
             note = "multipliers of a first-order method" if large else ""
             if norm is Norm.L1 and not large and 2 * rows.unrolled.inputs * rows.work <= MOST_CORNERS_WORK:

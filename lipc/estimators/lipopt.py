@@ -56,10 +56,7 @@ class LipOpt(Estimator):
             raise RefusedError(f"{len(last)} outputs are too many for polynomials", hint="ask for a function of them")
         rows = (sign_rows(len(last)) if signed else np.eye(len(last))) @ last
         norm = Norm.L1 if question.norm is Norm.L1 else Norm.LINF
-        if inner:
-            value = self._largest(inner, rows, norm, limits)
-        else:
-            value = float(dual_length(rows, norm).max(initial=0.0))
+        value = self._largest(inner, rows, norm, limits) if inner else float(dual_length(rows, norm).max())
         slack = derivative_slack(program, len(last))
         value = float(np.nextafter(max(value, 0.0) + (slack.sum() if signed else slack.max()) * (1 + 1e-9), np.inf))
         factor = "1, l_inf to l_2" if question.norm is Norm.L2 else ""

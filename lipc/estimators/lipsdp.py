@@ -31,7 +31,9 @@ class LipSdp(Estimator):
 
     name: ClassVar[str] = "lipsdp"
     kind: ClassVar[Kind] = Kind.UPPER
-    source: ClassVar[str] = "Fazlyab et al., Efficient and accurate estimation of Lipschitz constants, NeurIPS 2019, (8)"
+    source: ClassVar[str] = (
+        "Fazlyab et al., Efficient and accurate estimation of Lipschitz constants, NeurIPS 2019, (8)"
+    )
 
     mode: Literal["neuron", "layer", "network"] = "neuron"
 

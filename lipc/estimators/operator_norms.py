@@ -63,7 +63,7 @@ def operator_norm(matrix: Matrix, norm: Norm) -> float:
         return spectral_norm(matrix)
     axis = 1 if norm is Norm.LINF else 0
     sums = np.asarray(abs(matrix).sum(axis=axis)).reshape(-1)
-    return float(sums.max(initial=0.0)) * (1 + (matrix.shape[axis] + 4) * UNIT)
+    return float(sums.max(initial=0.0) * (1 + (int(matrix.shape[axis]) + 4) * UNIT))
 
 
 def spectral_norm(matrix: Matrix) -> float:

@@ -24,7 +24,7 @@ MOST_OUTPUTS = 64
 
 @dataclass(frozen=True)
 class SeqLip(Estimator):
-    """The product over layers of ``max_D |S_{i+1}^{1/2} V_{i+1}' D U_i S_i^{1/2}|``, ``W_i = U_i S_i V_i'``, D in [0, 1].
+    """The product over layers of ``max_D |S_{i+1}^{1/2} V_{i+1}' D U_i S_i^{1/2}|``, where ``W_i = U_i S_i V_i'``.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _lost(weights: list[Floats], factored: list[Floats]) -> float:
     missed, sizes = [], []
     for weight, product in zip(weights, factored, strict=True):
         # The product has rank r and columns of V of length 1, so that each entry errs by (r + 2) u times the sizes.
-        rounding = 4 * (min(weight.shape) + 4) * UNIT * float(np.linalg.norm(weight)) * np.sqrt(min(weight.shape))
+        rounding = 4 * (min(weight.shape) + 4) ** 1.5 * UNIT * float(np.linalg.norm(weight))
         missed.append(float(length((weight - product).reshape(-1))) + rounding)
         sizes.append(spectral_norm(weight) + 2 * missed[-1])
-    return sum(error * prod(sizes[:at] + sizes[at + 1 :]) for at, error in enumerate(missed)) * (1 + 1e-9)
+    return float(sum(error * prod(sizes[:at] + sizes[at + 1 :]) for at, error in enumerate(missed))) * (1 + 1e-9)

@@ -41,8 +41,8 @@ def greedy_norm(left: Floats, right: Floats) -> float:
 def largest_norm(left: Floats, right: Floats) -> tuple[float, bool]:
     """Return a proven upper bound of the largest norm, and whether it is that up to `MARGIN`.
 
-    Breadth first, neuron by neuron. With the slopes of F open, each ``1/2 + e/2`` with e within -1 and 1, the norm is at
-    most that in the middle and half of ``|A_F| |B_F|``.
+    Breadth first, neuron by neuron. With the slopes of F open, each ``1/2 + e/2`` with e within -1 and 1, the norm is
+    at most that in the middle and half of ``|A_F| |B_F|``.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The SDP bound in closed form (see `lipc.bounds.sdp`) with multipliers that are tied together, and over the l_2 ball.
 
 Every choice of multipliers is a certificate, so those of a layer may be one number (LipSDP-layer), and of the l_2 ball
-only ``v'v <= 1`` is known, which has one multiplier r for all directions: r stands in place of ``sum r``. F is convex in
-the numbers that are left, and Newton's method with the same barrier finds them.
+only ``v'v <= 1`` is known, which has one multiplier r for all directions: r stands in place of ``sum r``. F is convex
+in the numbers that are left, and Newton's method with the same barrier finds them.
 """
 
 from __future__ import annotations
@@ -143,9 +143,7 @@ class TiedSdp:
         signs = self.quadratic.free_signs
         return float(numbers[self.tied.groups[:signs]].sum()) - self._spared(numbers)
 
-    def minimize(
-        self, start: Floats, limits: Limits, last: float = LAST_BARRIER, target: float = -np.inf
-    ) -> Floats:
+    def minimize(self, start: Floats, limits: Limits, last: float = LAST_BARRIER, target: float = -np.inf) -> Floats:
         """Return the best numbers from a start, by Newton's method; at once when the bound is at the target."""
         at = self.at(start)
         assert at is not None, "the start is valid"
@@ -204,7 +202,7 @@ class TiedSdp:
         """
         first = self.at(start)
         assert first is not None, "the start is valid"
-        best = [first[1], start]
+        best: list[Any] = [first[1], start]
         for share in GRADIENT_BARRIERS:
             weight = share * max(abs(best[0] - self.quadratic.constant), UNDERFLOW) / self.tied.count
             if not self._descend(best, weight, limits, steps):
