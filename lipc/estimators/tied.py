@@ -121,7 +121,12 @@ class TiedSdp:
             return np.inf
         spared = self._spared(numbers) * (1 - 4 * UNIT)
         less = replace(self.quadratic, constant=float(np.nextafter(self.quadratic.constant - spared, np.inf)))
-        return Sdp(less).certify(at[0])
+        # y is that of a matrix a little below Q: one step of refinement, or its residual is paid for at the price of the
+        # least eigenvalue, much where multipliers are far apart.
+        point, linear = at[0], self.quadratic.weights + at[0].multipliers * self.quadratic.shifts
+        correction, _ = lapack.dpotrs(point.factor, 0.5 * linear - point.matrix @ point.y, lower=1)
+        guesses = np.stack([point.y, point.y + correction], axis=1)
+        return float(Sdp(less).bounds(point.multipliers, point.matrix, guesses).min())
 
     def first(self, unrolled: Unrolled) -> Floats:
         """Return numbers to begin with, after `lipc.bounds.sdp.first_multipliers` at the best scale."""
