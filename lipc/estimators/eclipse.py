@@ -20,6 +20,9 @@ from lipc.ir import Floats, Program
 LEAST = 1e-9
 """Multipliers are at least so large a part of the largest of their layer."""
 
+TINY = 1e-140
+"""Squares of norms are at least this: a layer may be 0."""
+
 SHRINKING = (1e-7, 1e-5, 1e-3, 0.1, 0.5)
 """A solver's multipliers are made smaller by so much until the next matrix is positive definite."""
 
@@ -82,7 +85,7 @@ def _by_layer(rows: Rows) -> Floats:
     factor: Floats = np.eye(rows.unrolled.inputs)
     for weight in _blocks(rows):
         half = _turned(weight, factor)
-        multiplier = 2 / max(float(np.linalg.norm(half, 2)) ** 2, 1e-100)
+        multiplier = 2 / max(float(np.linalg.norm(half, 2)) ** 2, TINY)
         matrix = multiplier * np.eye(len(weight)) - 0.25 * multiplier**2 * half @ half.T
         factor = np.asarray(np.linalg.cholesky(matrix))
         chosen.append(np.full(len(weight), multiplier))
@@ -114,7 +117,7 @@ def _repaired(multipliers: Floats | None, half: Floats) -> tuple[Floats, Floats]
 
     The solver is not believed: by less than half of what the norm of B allows they are right in any case.
     """
-    safe = np.full(len(half), 2 / max(float(np.linalg.norm(half, 2)) ** 2, 1e-100))
+    safe = np.full(len(half), 2 / max(float(np.linalg.norm(half, 2)) ** 2, TINY))
     found = safe if multipliers is None or not np.isfinite(multipliers).all() else multipliers
     found = np.maximum(found, LEAST * max(float(found.max()), float(safe.max())))
     for less in SHRINKING:

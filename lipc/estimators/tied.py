@@ -19,6 +19,7 @@ from scipy.optimize import minimize
 from lipc.bounds.rounding import UNDERFLOW, UNIT
 from lipc.bounds.sdp import BARRIER, LONGEST, SHORTEST, STEPS, Point, Quadratic, Sdp, first_multipliers
 from lipc.bounds.unrolled import Unrolled
+from lipc.errors import QueryError
 from lipc.estimators.base import Limits, RefusedError
 from lipc.ir import Floats
 
@@ -121,16 +122,26 @@ class TiedSdp:
             return np.inf
         spared = self._spared(numbers) * (1 - 4 * UNIT)
         less = replace(self.quadratic, constant=float(np.nextafter(self.quadratic.constant - spared, np.inf)))
-        # y is that of a matrix a little below Q: one step of refinement, or its residual is paid for at the price of the
-        # least eigenvalue, much where multipliers are far apart.
+        # y is that of a matrix a little below Q: one step of refinement, or its residual is paid for by the least
+        # eigenvalue, which is much where multipliers are far apart.
         point, linear = at[0], self.quadratic.weights + at[0].multipliers * self.quadratic.shifts
         correction, _ = lapack.dpotrs(point.factor, 0.5 * linear - point.matrix @ point.y, lower=1)
         guesses = np.stack([point.y, point.y + correction], axis=1)
         return float(Sdp(less).bounds(point.multipliers, point.matrix, guesses).min())
 
     def first(self, unrolled: Unrolled) -> Floats:
-        """Return numbers to begin with, after `lipc.bounds.sdp.first_multipliers` at the best scale."""
-        multipliers = self.quadratic.select(first_multipliers(unrolled, self.quadratic), unrolled.inputs)
+        """Return numbers to begin with, after `lipc.bounds.sdp.first_multipliers` at the best scale.
+
+        Raises
+        ------
+        RefusedError
+            If the network's numbers are too far apart.
+        """
+        try:
+            every = first_multipliers(unrolled, self.quadratic)
+        except QueryError as error:
+            raise RefusedError(error.message, hint="naive or autolip") from None
+        multipliers = self.quadratic.select(every, unrolled.inputs)
         numbers = np.zeros(self.tied.count)
         np.maximum.at(numbers, self.tied.groups, multipliers)
         return self.best_scale(numbers)
@@ -139,9 +150,12 @@ class TiedSdp:
         """Return the multiple of some numbers at which the bound is least: it is ``s t + alpha / t`` and a constant."""
         at = self.at(numbers)
         if at is None:
-            raise RefusedError("the network's numbers are too far apart for the SDP bound")
-        taken = float(self._taken(numbers))
-        alpha = at[1] - self.quadratic.constant - taken
+            raise RefusedError("the network's numbers are too far apart for the SDP bound", hint="naive or autolip")
+        point, _ = at
+        halves = np.stack([self.quadratic.weights, point.multipliers * self.quadratic.shifts], axis=1)
+        solved, _ = lapack.dpotrs(point.factor, 0.25 * halves, lower=1)
+        alpha = float(halves[:, 0] @ solved[:, 0])
+        taken = float(halves[:, 1] @ solved[:, 1]) + self._taken(numbers)
         return numbers * float(np.sqrt(alpha / taken)) if alpha > 0 and taken > 0 else numbers
 
     def _taken(self, numbers: Floats) -> float:

@@ -84,18 +84,27 @@ def exact(seed: int, norm: NormName, output_norm: oracle.Norm = "linf") -> float
     return answer.value
 
 
-def sdp_by_cvxpy(weights: list[Floats], norm: NormName, *, by_layer: bool = False) -> float:
+def sdp_by_cvxpy(
+    weights: list[Floats], norm: NormName, *, by_layer: bool = False, direction: Floats | None = None
+) -> float:
     """Return the largest ``W_n u_n`` over moment matrices: the primal problem, by an interior-point method.
 
-    X stands for ``(1, v, u) (1, v, u)'``. Every neuron has ``u q >= u^2`` (their sum by layer), and v lies in the ball.
+    X stands for ``(1, v, u) (1, v, u)'``. Every neuron has ``u q >= u^2`` (their sum by layer), and v lies in the ball,
+    or is a direction.
     """
     *hidden, last = weights
     inputs = weights[0].shape[1]
+    if direction is not None:  # then the first layer reads the constant 1
+        hidden[0], inputs = hidden[0] @ direction[:, None], 0
     blocks = np.cumsum([1, inputs, *map(len, hidden)])
     places = [np.arange(first, end) for first, end in pairwise(blocks.tolist())]
     matrix = cvxpy.Variable((blocks[-1], blocks[-1]), PSD=True)
-    directions = cvxpy.diag(matrix)[1 : 1 + inputs]
-    rules = [matrix[0, 0] == 1, cvxpy.sum(directions) <= 1 if norm == "l2" else directions <= 1]
+    rules = [matrix[0, 0] == 1]
+    if direction is None:
+        directions = cvxpy.diag(matrix)[1 : 1 + inputs]
+        rules.append(cvxpy.sum(directions) <= 1 if norm == "l2" else directions <= 1)
+    else:
+        places[0] = np.arange(1)
     for weight, before, here in zip(hidden, places[:-1], places[1:], strict=True):
         square = matrix[here[0] : here[-1] + 1, :]
         given = cvxpy.diag(square[:, before[0] : before[-1] + 1] @ weight.T)

@@ -127,10 +127,24 @@ def test_a_range_is_no_question_for_an_estimator(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("scale", [1e-60, 1e40])
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
 def test_weights_far_from_1_scale_the_bound(method: str, scale: float) -> None:
     network = random_case(0)
     weights = [network.weights[0] * scale, *network.weights[1:]]
     plain = estimate(method_of(method), ask(network)).value
     scaled = estimate(method_of(method), ask(network._replace(weights=weights))).value
     assert scaled == pytest.approx(plain * scale, rel=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("scale", [1e-120, 1e-60, 1e40, 1e90, 1e150])
+def test_weights_beyond_sense_are_answered_or_refused(method: str, scale: float) -> None:
+    network = random_case(0)
+    weights = [network.weights[0] * scale, *network.weights[1:]]
+    try:
+        found = estimate(method_of(method), ask(network._replace(weights=weights)))
+    except RefusedError as error:
+        assert method not in ("naive", "autolip")
+        assert "numbers" in str(error)
+    else:
+        assert found.value >= exact(0, "linf") * scale * (1 - 1e-12)
