@@ -113,6 +113,12 @@ class Result:
         """Return one line of JSON."""
         return json.dumps(self.to_dict(), allow_nan=False)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from lipc.reports.single import result_fragment
+
+        return result_fragment(self.to_dict())
+
 
 def _finite(number: float) -> float | None:
     return number if np.isfinite(number) else None

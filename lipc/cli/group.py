@@ -24,6 +24,8 @@ COMMANDS = {
     "split": "lipc.cli.split",
     "estimate": "lipc.cli.estimate",
     "verify": "lipc.cli.verify",
+    "report": "lipc.cli.report",
+    "graph": "lipc.cli.graph",
     "opt": "lipc.cli.opt",
 }
 DEFAULT_COMMAND = "compile"
@@ -40,6 +42,8 @@ lipc split MODEL -o DIR   cut a hard question into several files
 lipc estimate MODEL --all bound it by the methods of the literature
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
+lipc report RESULT.json   write a page about an answer
+lipc graph MODEL          draw the network as lipc has it
 lipc opt MODEL --passes   run passes one by one on the textual program
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).
