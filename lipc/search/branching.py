@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count, product
 from time import monotonic
 
@@ -131,6 +131,14 @@ class BranchAndBound:
         self.current = self.highest = self.left = -np.inf
         for node in nodes:
             self._push(node)
+
+    def discard(self, nodes: list[Node]) -> None:
+        """Forget open nodes that elsewhere were found to hold nothing above the target; `upper` counts them on."""
+        gone = set(nodes)
+        self.highest = max(self.highest, *(node.bound for node in gone), -np.inf)
+        self.open = [each for each in self.open if each[2] not in gone]
+        heapify(self.open)
+        self.deep = [each for each in self.deep if each not in gone]
 
     def open_nodes(self) -> list[Node]:
         """Return what is open."""
