@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lipc.checking import Check, check
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
 _HOMES = {
+    "Check": "lipc.checking",
     "Compiled": "lipc.compiler",
     "Functional": "lipc.query",
     "LipcError": "lipc.errors",
@@ -33,6 +35,7 @@ _HOMES = {
     "ball": "lipc.query",
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
+    "check": "lipc.checking",
     "compile": "lipc.compiler",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
@@ -41,6 +44,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Check",
     "Compiled",
     "Functional",
     "LipcError",
@@ -53,6 +57,7 @@ __all__ = [
     "ball",
     "box",
     "certify_radius",
+    "check",
     "compile",
     "from_weights",
     "solve",

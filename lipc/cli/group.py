@@ -22,6 +22,7 @@ COMMANDS = {
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
     "verify": "lipc.cli.verify",
+    "check": "lipc.cli.check",
     "opt": "lipc.cli.opt",
 }
 DEFAULT_COMMAND = "compile"
@@ -36,6 +37,7 @@ lipc solve MODEL          solve it and certify the answer
 lipc split MODEL -o DIR   cut a hard question into several files
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
+lipc check MAP SOLUTION   check what any solver made of a model that lipc wrote
 lipc opt MODEL --passes   run passes one by one on the textual program
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).
