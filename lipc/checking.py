@@ -23,7 +23,7 @@ from lipc.evidence import Evidence, read_evidence
 from lipc.formats.sidecar import ModelMap, read_sidecar
 from lipc.formats.solution_text import LARGEST
 from lipc.formats.solutions import SolutionFile, read_solution
-from lipc.ir import Floats, Sense, evaluate
+from lipc.ir import Floats, Sense, evaluate, pullback
 from lipc.mip import MixedIntegerProgram
 from lipc.witnesses import certified_near
 
@@ -179,7 +179,8 @@ def check(
         raise LipcError(f"the sidecar cannot be used for a check: {error}", where=str(model_map), hint=hint) from None
     two_sided = np.isfinite(program.row_lower) & np.isfinite(program.row_upper)
     rows = len(two_sided)
-    counts = (rows, rows + int((two_sided & (program.row_lower != program.row_upper)).sum()))
+    # In an LP file rows of two sides are two, and there is one at least.
+    counts = (rows, max(1, rows + int((two_sided & (program.row_lower != program.row_upper)).sum())))
     found = read_solution(data, columns=program.column_names(), rows=sorted(set(counts)), where=where)
     return _Checker(sidecar, program, evidence, found, tolerance, feasibility).check()
 
@@ -222,6 +223,7 @@ class _Checker:
         self.maximize = program.sense is Sense.MAXIMIZE
         query = sidecar.facts.get("query")
         factor = query.get("upper_factor", 1.0) if isinstance(query, dict) else 1.0
+        self.has_region = True
         self.factor = float(factor) if isinstance(factor, int | float) and 1 <= factor < math.inf else 1.0
 
     def check(self) -> Check:
@@ -313,21 +315,31 @@ class _Checker:
             middle = certifier.domain.clip(np.zeros(certifier.domain.size))
             point = np.where(np.isnan(point), middle, point)
             found.append(certified_near(certifier, point, random))
-        if certifier.objective.lipschitz is not None:
-            region = self._region_point(certifier, point, scaled)
-            if region is not None:
-                found.append(certifier.witness(region))
+        region = self._region_point(certifier, point, scaled)
+        self.has_region = region is not None
+        if region is not None:
+            found.append(certified_near(certifier, region, random))
         proven = [witness for witness in found if witness is not None]
         return max(proven, key=lambda witness: sign * witness.value, default=None)
 
     def _region_point(self, certifier: Certifier, point: Floats, scaled: Floats) -> Floats | None:
-        """Return the widest point of the region of the solution's pattern; `None` if it has no interior."""
+        """Return the best point of the region of the solution's pattern: the widest one, where a gradient is asked for.
+
+        `None` if the region has no interior, or is empty.
+        """
         program = self.evidence.program
+        middle = certifier.domain.clip(np.zeros(certifier.domain.size))
+        at = certifier.domain.clip(np.where(np.isnan(point), middle, point))
+        here = evaluate(program, {certifier.input: at[None, :]})
         pattern = self.evidence.pattern(scaled)
-        at = np.where(np.isnan(point), certifier.domain.clip(np.zeros(certifier.domain.size)), point)
-        here = evaluate(program, {certifier.input: certifier.domain.clip(at)[None, :]})
         bits = {value: np.where(np.isnan(each), here[value][0], each) > 0.5 for value, each in pattern.items()}
-        return Regions(program, self.evidence.relevant).widest(bits).point
+        regions = Regions(program, self.evidence.relevant)
+        if certifier.objective.lipschitz is not None:
+            return regions.widest(bits).point
+        choices = {value: each.astype(np.float64)[None, :] for value, each in bits.items()}
+        values = evaluate(program, {certifier.input: at[None, :], **choices})
+        gradient = pullback(program, values, np.ones((1, 1)), certifier.input)[0]
+        return regions.steepest(bits, gradient if self.maximize else -gradient)
 
     def _claims(
         self, claimed: float | None, computed: float | None, values: Floats, witness: Witness | None
@@ -347,7 +359,10 @@ class _Checker:
             sign = 1.0 if self.maximize else -1.0
             reached = witness.value * self.factor if self.maximize else witness.value
             if sign * (claim - reached) > self._allowed(claim) + slack:
-                yield f"the claim {claim:.9g} is not reached: {witness.value:.9g} is certified"
+                thin = (
+                    "" if self.has_region else "; the region of its pattern has no interior: no point has its gradient"
+                )
+                yield f"the claim {claim:.9g} is not reached: {witness.value:.9g} is certified{thin}"
 
     def _allowed(self, claim: float) -> float:
         return self.tolerance * max(1.0, abs(claim))

@@ -216,6 +216,7 @@ def _highs_rows(source: _Source, at: int) -> None:
 
 
 _BASIC = ("BS", "LB", "UB", "FR", "FX", "NB")
+_TYPES = ("Continuous", "Integer", "Semi-conts", "Semi-int")
 
 
 def _read_table(source: _Source) -> SolutionFile:
@@ -229,9 +230,11 @@ def _read_table(source: _Source) -> SolutionFile:
         words = list(line.words)
         if len(words) > 2 and words[1] in _BASIC:
             del words[1]
-        if not 5 <= len(words) <= 7 or number_of(words[-2]) is not None:
+        if len(words) > 2 and words[-2] in _TYPES:  # of a program without integral columns there are none
+            del words[-2]
+        if not 4 <= len(words) <= 6 or (number_of(words[-1]) is not None and words[-1] not in source.values.places):
             raise source.text.error(f"{shown(line.text.strip())} is not a line of the table of columns", line)
-        if len(words) > 5:
+        if len(words) > 4:
             source.values.put(words[-1], words[3], line)
         at += 1
     source.check_columns(at - start - 1, source.text.lines[at])
@@ -442,9 +445,9 @@ def _read_json(source: _Source) -> SolutionFile:
     words = _GUROBI_STATUS.get(status, f"status {status}") if isinstance(status, int) else None
     objective, bound = (_json_number(info.get(key)) for key in ("ObjVal", "ObjBound"))
     result = SolutionFile("gurobi-json", words, objective, bound, None)
-    if not info.get("SolCount"):
-        return result
     variables = content.get("Vars")
+    if variables is None and not info.get("SolCount"):
+        return result
     if not isinstance(variables, list):
         raise text.error("the JSON announces a solution and holds no 'Vars'", line)
     for item in variables:
