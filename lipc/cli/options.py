@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lipc.frontends import Network
     from lipc.frontends.vnnlib import InputProperty
     from lipc.ir import Floats, Polytope
+    from lipc.models import SourceFormat
     from lipc.passes.base import Pass
     from lipc.passes.bounds import Method
     from lipc.passes.jacobian import Mode
@@ -30,8 +31,16 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FROM = click.option(
+    "--from",
+    "source_format",
+    type=click.Choice(["onnx", "lip", "lir"]),
+    help="What MODEL holds; needed where it is '-', standard input.  [default: by its ending]",
+)
+
 _QUESTION = (
     click.argument("model", metavar="MODEL"),
+    FROM,
     click.option(
         "--box", nargs=2, metavar="LO HI", help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]"
     ),
@@ -144,6 +153,7 @@ class Question:
     given: dict[str, Any]
     filter: WarningFilter
     drop_softmax: bool
+    source_format: SourceFormat | None
     vnnlib: InputProperty | None
     halfspaces: tuple[str, Floats, Floats] | None
 
@@ -162,6 +172,7 @@ class Question:
         objective: str | None,
         drop_softmax: bool,
         warning_words: tuple[str, ...],
+        source_format: SourceFormat | None,
     ) -> Question:
         """Return the question of the options.
 
@@ -190,7 +201,7 @@ class Question:
         fields["output_norm"] = output_norm and Norm(output_norm)
         given = {name: value for name, value in fields.items() if value is not None}
         cut = None if halfspaces is None else (halfspaces, *read_halfspaces(halfspaces))
-        return Question(given, shown, drop_softmax, found, cut)
+        return Question(given, shown, drop_softmax, source_format, found, cut)
 
     def read(self, model: str) -> tuple[Network, Query | None]:
         """Return the network, and the question: what the options name, over what the file asks.
@@ -208,7 +219,7 @@ class Question:
         from lipc.models import read_model
         from lipc.query import Query
 
-        network = read_model(model, drop_softmax=self.drop_softmax)
+        network = read_model(model, drop_softmax=self.drop_softmax, source_format=self.source_format)
         self.filter.show(network.warnings)
         if network.program.objective is not None:
             if self.given or self.halfspaces:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,8 +77,13 @@ def write_lir(
     return tuple(path for path, _ in files if not is_stdout(path))
 
 
-def read_lir(path: str | Path) -> Program:
+def read_lir(path: str | Path, content: bytes | None = None) -> Program:
     """Read a program, packed or not, with its constants.
+
+    Parameters
+    ----------
+    content
+        What the file holds, if it was read before, as from standard input.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def read_lir(path: str | Path) -> Program:
         The file cannot be read or is no text.
     """
     path = Path(path)
-    text = _read_text(path)
+    text = _read_text(path, content)
 
     def load(sidecar: Sidecar | None) -> Mapping[str, NDArray[Any]]:
         return {} if sidecar is None else _load(path, sidecar)
@@ -95,12 +101,11 @@ def read_lir(path: str | Path) -> Program:
     return read_program(SourceText(str(path), text), load)
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, content: bytes | None) -> str:
     where = str(path)
     try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
+        with path.open("rb") if content is None else io.BufferedReader(io.BytesIO(content)) as stream:
+            packed = stream.peek(2)[:2] == b"\x1f\x8b"  # a pipe cannot be read again
             content = (gzip.GzipFile(fileobj=stream) if packed else stream).read(LARGEST_TEXT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ModelError(f"the packed file is broken: {error}", where=where) from error
