@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.solve import NOT_NEGATIVE
 from lipc.cli.streams import NOT_FOUND, put
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command("check", short_help="Check a solver's solution file, without a solver.")
-@click.argument("model_map", metavar="MODEL.map.json")
-@click.argument("solution", metavar="SOLUTION")
+@click.argument("model_map", type=FILE, metavar="MODEL.map.json")
+@click.argument("solution", type=FILE, metavar="SOLUTION")
 @click.option(
     "--tolerance",
     type=NOT_NEGATIVE,

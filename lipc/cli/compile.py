@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from lipc.cli.completion import FILE
 from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
 from lipc.cli.streams import say
 
@@ -22,19 +23,26 @@ if TYPE_CHECKING:
 @question_options
 @pass_options
 @TRUST_BOUNDS
-@click.option("-o", "destination", default="-", metavar="FILE", help="A .mps, .lp or .lir file, also .gz; '-': stdout.")
+@click.option(
+    "-o", "destination", default="-", type=FILE, metavar="FILE", help="A .mps, .lp or .lir file, also .gz; '-': stdout."
+)
 @click.option(
     "--emit", "--format", "emit", type=click.Choice(["mps", "lp", "ir"]), help="What goes to stdout.  [default: mps]"
 )
 @click.option(
     "--map",
     "map_file",
+    type=FILE,
     metavar="FILE",
     help="The sidecar.  [default: model.map.json beside FILE; of MODEL in this folder with '-o -']",
 )
 @click.option("--no-map", is_flag=True, help="No sidecar.")
-@click.option("--settings", metavar="FILE", help="Write settings that win on these programs, for SCIP: model.set.")
-@click.option("--start", metavar="FILE", help="Write a good solution to start from: model.sol (SCIP) or .mst (Gurobi).")
+@click.option(
+    "--settings", type=FILE, metavar="FILE", help="Write settings that win on these programs, for SCIP: model.set."
+)
+@click.option(
+    "--start", type=FILE, metavar="FILE", help="Write a good solution to start from: model.sol (SCIP) or .mst (Gurobi)."
+)
 @click.option("--time-passes", is_flag=True, help="Print what each pass took and did on stderr.")
 def command(
     model: str,

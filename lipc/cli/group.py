@@ -9,12 +9,16 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lipc import __version__
 from lipc.cli.streams import INTERNAL_ERROR, INTERRUPTED, USER_ERROR, colours, fail, say
 from lipc.errors import InternalError, LipcError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "compile": "lipc.cli.compile",
@@ -24,6 +28,7 @@ COMMANDS = {
     "verify": "lipc.cli.verify",
     "check": "lipc.cli.check",
     "opt": "lipc.cli.opt",
+    "completion": "lipc.cli.completion",
 }
 DEFAULT_COMMAND = "compile"
 OWN_OPTIONS = ("--help", "--version", "-h")
@@ -59,6 +64,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a word may become; it may name a model, too."""
+        from click.shell_completion import CompletionItem
+
+        files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
+        return [*files, *super().shell_complete(ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command in front where none is named.

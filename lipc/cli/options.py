@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.streams import say
 from lipc.errors import QueryError
 
@@ -39,17 +40,23 @@ FROM = click.option(
 )
 
 _QUESTION = (
-    click.argument("model", metavar="MODEL"),
+    click.argument("model", type=FILE, metavar="MODEL"),
     FROM,
     click.option(
-        "--box", nargs=2, metavar="LO HI", help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]"
+        "--box",
+        nargs=2,
+        type=FILE,
+        metavar="LO HI",
+        help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]",
     ),
-    click.option("--center", metavar="FILE", help="The center of a ball: a .npy/.csv file (or one number)."),
+    click.option("--center", type=FILE, metavar="FILE", help="The center of a ball: a .npy/.csv file (or one number)."),
     click.option("--radius", type=float, metavar="R", help="The radius of that ball."),
     click.option("--ball", type=click.Choice(["linf", "l1"]), help="The norm of that ball.  [default: linf]"),
     click.option("--clip", nargs=2, type=float, metavar="LO HI", help="Cut the ball to LO <= x <= HI."),
-    click.option("--halfspaces", metavar="FILE", help="Cut the domain by A x <= b; a .npz file with A and b."),
-    click.option("--vnnlib", metavar="FILE", help="The domain is the input part of a VNN-LIB file."),
+    click.option(
+        "--halfspaces", type=FILE, metavar="FILE", help="Cut the domain by A x <= b; a .npz file with A and b."
+    ),
+    click.option("--vnnlib", type=FILE, metavar="FILE", help="The domain is the input part of a VNN-LIB file."),
     click.option(
         "--norm", type=click.Choice(["linf", "l1", "l2"]), help="What perturbations are measured in.  [default: linf]"
     ),

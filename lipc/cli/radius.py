@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.options import FROM
 from lipc.cli.solve import SECONDS, SEED, THREADS, Finite
 from lipc.cli.streams import NOT_FOUND, put, say
@@ -22,9 +23,9 @@ TOLERANCE = Finite(min=1e-9, max=0.5)
 
 
 @click.command("certify-radius", short_help="How far an input may move before its class can change.")
-@click.argument("model", metavar="MODEL")
+@click.argument("model", type=FILE, metavar="MODEL")
 @FROM
-@click.option("--center", metavar="FILE", required=True, help="The input: a .npy/.csv file (or one number).")
+@click.option("--center", type=FILE, metavar="FILE", required=True, help="The input: a .npy/.csv file (or one number).")
 @click.option(
     "--norm",
     type=click.Choice(["linf", "l1"]),
