@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lipc.batches.answers import to_pandas
+    from lipc.batches.run import batch
     from lipc.checking import Check, check
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
+    from lipc.estimators.run import estimate
     from lipc.formats.output import write_model
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
@@ -33,13 +36,16 @@ _HOMES = {
     "Query": "lipc.query",
     "Result": "lipc.result",
     "ball": "lipc.query",
+    "batch": "lipc.batches.run",
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
     "check": "lipc.checking",
     "compile": "lipc.compiler",
+    "estimate": "lipc.estimators.run",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
     "split": "lipc.pieces",
+    "to_pandas": "lipc.batches.answers",
     "write_model": "lipc.formats.output",
 }
 
@@ -55,13 +61,16 @@ __all__ = [
     "Result",
     "__version__",
     "ball",
+    "batch",
     "box",
     "certify_radius",
     "check",
     "compile",
+    "estimate",
     "from_weights",
     "solve",
     "split",
+    "to_pandas",
     "write_model",
 ]
 

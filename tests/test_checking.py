@@ -371,3 +371,33 @@ def test_a_program_of_several_inputs_cannot_be_certified(tmp_path: Path) -> None
     (tmp_path / "two.sol").write_text("x 1\n")
     with pytest.raises(LipcError, match="it does not hold the network"):
         check(tmp_path / "two.map.json", tmp_path / "two.sol")
+
+
+def test_l2_may_use_up_its_factor(tmp_path: Path) -> None:
+    # The program states up to a known factor more than the truth, which no point reaches.
+    sidecar = write(tmp_path, Query(DOMAIN, norm=Norm.L2), "forward")
+    true = truth("l2")
+    for file in solved(tmp_path, "highs"):
+        found = check(sidecar, file)
+        assert found.accepted, found.problems
+        assert found.claimed is not None
+        assert found.certified is not None
+        assert found.certified <= true * (1 + 1e-12)
+        assert true * (1 - 1e-6) <= found.claimed <= true * found.factor * (1 + 1e-6)
+        assert 1 < found.factor < 1.1
+
+
+def test_the_pieces_of_a_split_question(tmp_path: Path) -> None:
+    net = random_network(1, (4, 6, 6, 1))
+    compiled = lipc.compile(from_weights(*net), Query(box([-1.0] * 4, [1.0] * 4)), mode="forward", level=0)
+    parts = lipc.split(compiled, 3)
+    true = oracle.lipschitz(net.weights, net.biases, -np.ones(4), np.ones(4)).value
+    assert parts.pieces
+    for number, piece in enumerate(parts.pieces):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        lipc.write_model(piece.program, folder / "m.mps", facts=compiled.facts())
+        found = check(folder / "m.map.json", solved(folder, "highs", "m.mps")[0])
+        assert found.accepted, found.problems
+        assert found.certified is not None
+        assert found.certified <= true * (1 + 1e-12)

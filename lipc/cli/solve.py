@@ -32,6 +32,11 @@ SEED = click.IntRange(0, 2**31 - 1)
 """What SCIP takes; it answers anything else with lines of its own on stderr."""
 
 
+SCHEDULER = click.option(
+    "--scheduler", metavar="ADDRESS", help="Search on a Dask cluster: tcp://host:8786. Needs lipc[cluster]."
+)
+
+
 def cores() -> int:
     """Return how many cores this process may use, as far as that is known."""
     known = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -57,6 +62,7 @@ def cores() -> int:
 )
 @click.option("--split", is_flag=True, help="Cut the question into pieces, searched by a process for each core.")
 @click.option("--jobs", type=JOBS, metavar="N", help="That many processes; implies --split.  [default: one per core]")
+@SCHEDULER
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -74,6 +80,7 @@ def command(
     search: Search,
     split: bool,
     jobs: int | None,
+    scheduler: str | None,
     safe_upper: bool,
     as_json: bool,
     quiet: bool,
@@ -88,10 +95,13 @@ def command(
     from lipc.driver import Options, solve
     from lipc.errors import QueryError
 
-    if search == "mip" and (split or jobs is not None):
+    if search == "mip" and (split or jobs is not None or scheduler is not None):
         raise QueryError("pieces are searched by the branch and bound", hint="leave out --search mip")
-    count = jobs or (cores() if split else 1)
-    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper, search, count)
+    if scheduler is not None and jobs is not None:
+        raise QueryError("--jobs counts processes here, and --scheduler has its own", hint="leave one out")
+    count = jobs or (cores() if split and scheduler is None else 1)
+    limit = float("inf") if time_limit is None else time_limit
+    options = Options(limit, gap, threads, seed, safe_upper, search, count, scheduler or "")
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     log = ProgressLog(quiet)

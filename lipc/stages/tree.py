@@ -1,0 +1,89 @@
+"""The stage of our own search: branch and bound on the SDP bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from time import monotonic
+
+import numpy as np
+
+from lipc.engine import Engine
+from lipc.engine.processes import Processes
+from lipc.errors import QueryError
+from lipc.options import Options
+from lipc.search.branching import BranchAndBound
+from lipc.search.parallel import ParallelSearch
+from lipc.solvers.base import Ending
+from lipc.stages.state import State
+
+BOUND_SECONDS = 2.0
+"""Time for the SDP bound alone, where a solver is to search."""
+
+SEARCH = "branch and bound on the SDP bound"
+"""What a result names as its solver where our own search was one."""
+
+
+def branch(run: State) -> Ending | None:
+    """Search on the SDP bound; return `None` where a solver is to go on, with that bound for a start."""
+    with ExitStack() as stack:
+        return _branch(run, stack)
+
+
+@contextmanager
+def _engine(options: Options) -> Iterator[Engine | None]:
+    """Return a context with what searches for this process; `None`: it searches alone."""
+    if options.scheduler:
+        from lipc.engine.cluster import Cluster
+
+        cluster = Cluster(options.scheduler)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+    else:
+        yield None if options.jobs == 1 else Processes(options.jobs)
+
+
+def _branch(run: State, stack: ExitStack) -> Ending | None:
+    begun = monotonic()
+    deadline = run.started + run.options.time_limit
+    own = run.options.search != "mip"
+    try:
+        parts = (run.compiled.reduced_exactly, run.goal, run.witnesses.offer, deadline)
+        engine = stack.enter_context(_engine(run.options))
+        tree = BranchAndBound(*parts) if engine is None else ParallelSearch(*parts, engine=engine)
+    except QueryError:
+        if run.options.search == "bab":
+            raise
+        return None
+    if own:
+        run.engines.append(SEARCH)
+    try:
+        tree.relax(np.inf if own else begun + BOUND_SECONDS)
+        _on_tree(run, tree)
+        if own:
+            tree.run(lambda: _on_tree(run, tree))
+    except QueryError:  # numbers too far apart for its factorizations
+        if run.options.search == "bab":
+            raise
+        return None
+    finally:
+        run.pair.take_proof(tree.upper)
+        run.nodes += tree.nodes
+        run.note = tree.trouble
+        run.seconds["solve"] += monotonic() - begun
+    if run.is_closed() and (run.has_value or tree.is_void):
+        run.engines = [SEARCH]
+        return run.closed_ending(void=tree.is_void)
+    if own and not tree.is_complete:
+        return Ending.TIME_LIMIT
+    if run.options.search == "bab":
+        run.note = "the search ended at patterns that it could neither reach nor refute"
+        return Ending.UNPROVEN
+    return None
+
+
+def _on_tree(run: State, tree: BranchAndBound) -> None:
+    run.pair.take_proof(tree.upper)
+    run.report("search", tree.nodes)
