@@ -11,6 +11,7 @@ import numpy as np
 
 from lipc.bounds import interval_bounds
 from lipc.errors import InternalError, QueryError
+from lipc.evidence import evidence_record
 from lipc.frontends.network import Network
 from lipc.ir import Choices, Conditional, Floats, Input, Kind, Norm, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
@@ -162,7 +163,7 @@ class Compiled:
         return [f"model: {question['model']}", f"question: {question['objective']} of {question['output']}{norm}"]
 
     def facts(self) -> dict[str, object]:
-        """Return what the sidecar says besides its columns: the question, and the neurons that bounds decided."""
+        """Return what the sidecar says besides its columns: the question, the decided neurons, and the network."""
         decided: list[dict[str, object]] = [
             {
                 "name": self.asked.ops[value].origin.name,
@@ -173,7 +174,11 @@ class Compiled:
             }
             for value, bits in self._decided_bits().items()
         ]
-        return {"query": self.describe(), "neurons": {"counts": asdict(self.neurons), "decided": decided}}
+        return {
+            "query": self.describe(),
+            "neurons": {"counts": asdict(self.neurons), "decided": decided},
+            "network": evidence_record(self.asked, self.trail, self.mip),
+        }
 
 
 def _sdp_steps(trail: Trail) -> list[tuple[Jacobian, Program]]:

@@ -17,11 +17,11 @@ import numpy as np
 
 from lipc.certify import Regions, Witness
 from lipc.compiler import Compiled
-from lipc.correspondence import FREE as COLUMN
-from lipc.correspondence import BitMap, bit_columns
+from lipc.correspondence import BitMap
 from lipc.errors import QueryError
+from lipc.evidence import FREE as COLUMN
 from lipc.ir import Conditional, Floats, Input, Kind, Norm
-from lipc.mip import MixedIntegerProgram
+from lipc.mip import MixedIntegerProgram, bit_columns
 from lipc.narrow import BELOW_ATTAINED, narrow
 from lipc.options import Options
 from lipc.passes.run import Trail

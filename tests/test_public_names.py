@@ -8,15 +8,17 @@ import inspect
 import pytest
 
 PROMISED = {
-    "lipc": "Compiled Functional LipcError Network Norm Options Query Result __version__ ball box certify_radius "
-    "compile from_weights solve write_model",
+    "lipc": "Check Compiled Functional LipcError Network Norm Options Query Result __version__ ball box certify_radius "
+    "check compile from_weights solve write_model",
     "lipc.bounds": "interval_bounds linear_bounds",
+    "lipc.checking": "Check Violation check",
     "lipc.compiler": "Compiled Neurons ask compile",
     "lipc.diagnostics": "Diagnostic Severity SourceError SourceText Span WARNINGS",
     "lipc.driver": "Options Report solve",
-    "lipc.errors": "InternalError LipcError ModelError OutputError QueryError SolverError",
+    "lipc.errors": "InternalError LipcError ModelError OutputError QueryError SolutionError SolverError",
     "lipc.formats": "Format lp_chunks mps_chunks read_sidecar write_model",
     "lipc.formats.lir": "read_lir write_lir",
+    "lipc.formats.solutions": "SolutionFile read_solution",
     "lipc.frontends": "Network from_weights",
     "lipc.frontends.lip": "parse_lip read_lip",
     "lipc.frontends.onnx": "import_onnx read_onnx",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from lipc.cli.completion import FILE
 from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
 from lipc.cli.streams import say
 
@@ -19,13 +23,26 @@ if TYPE_CHECKING:
 @question_options
 @pass_options
 @TRUST_BOUNDS
-@click.option("-o", "destination", default="-", metavar="FILE", help="A .mps, .lp or .lir file, also .gz; '-': stdout.")
+@click.option(
+    "-o", "destination", default="-", type=FILE, metavar="FILE", help="A .mps, .lp or .lir file, also .gz; '-': stdout."
+)
 @click.option(
     "--emit", "--format", "emit", type=click.Choice(["mps", "lp", "ir"]), help="What goes to stdout.  [default: mps]"
 )
-@click.option("--map", "map_file", metavar="FILE", help="The sidecar.  [default: model.map.json beside FILE]")
-@click.option("--settings", metavar="FILE", help="Write settings that win on these programs, for SCIP: model.set.")
-@click.option("--start", metavar="FILE", help="Write a good solution to start from: model.sol (SCIP) or .mst (Gurobi).")
+@click.option(
+    "--map",
+    "map_file",
+    type=FILE,
+    metavar="FILE",
+    help="The sidecar.  [default: model.map.json beside FILE; of MODEL in this folder with '-o -']",
+)
+@click.option("--no-map", is_flag=True, help="No sidecar.")
+@click.option(
+    "--settings", type=FILE, metavar="FILE", help="Write settings that win on these programs, for SCIP: model.set."
+)
+@click.option(
+    "--start", type=FILE, metavar="FILE", help="Write a good solution to start from: model.sol (SCIP) or .mst (Gurobi)."
+)
 @click.option("--time-passes", is_flag=True, help="Print what each pass took and did on stderr.")
 def command(
     model: str,
@@ -37,6 +54,7 @@ def command(
     destination: str,
     emit: str | None,
     map_file: str | None,
+    no_map: bool,
     settings: str | None,
     start: str | None,
     time_passes: bool,
@@ -45,8 +63,8 @@ def command(
     """Write the mixed-integer program of a question as a file that any solver reads.
 
     Its optimum is the answer. The file minimizes: a constant to be maximized stands in it negated. The sidecar
-    model.map.json says so, and what each variable is. A question over several domains makes a file for each, numbered:
-    model.1.mps, model.2.mps, ...
+    model.map.json says so, and what each variable is; 'lipc check' reads solutions back by it. A question over several
+    domains makes a file for each, numbered: model.1.mps, model.2.mps, ...
     """
     from lipc.cli.show import show_passes
     from lipc.compiler import compile as compile_model
@@ -55,6 +73,8 @@ def command(
 
     if emit is not None and not is_stdout(destination):
         raise OutputError("--emit is for standard output", hint="the ending of -o says the format")
+    if no_map and map_file is not None:
+        raise OutputError("--map and --no-map contradict each other")
     as_ir = emit == "ir" or destination.endswith((".lir", ".lir.gz"))
     if not as_ir:
         check_destination(destination, map_file)  # before the work: a mistake costs nothing
@@ -63,6 +83,9 @@ def command(
     if as_ir and (settings or start):
         raise OutputError("--settings and --start belong to a model file", hint="write a .mps or .lp file")
     check_start(start)
+    source = click.get_current_context().get_parameter_source("destination")
+    if destination == "-" and source is not ParameterSource.DEFAULT and not (as_ir or no_map or map_file):
+        map_file = sidecar_of_pipe(model)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     pieces = [None] if query is None else query.pieces()
@@ -81,7 +104,7 @@ def command(
             file,
             header=compiled.header(),
             format=Format(emit) if emit else None,
-            facts=compiled.facts(),
+            facts=None if no_map else compiled.facts(),
             map_file=map_file,
         )
         if start_file is not None:
@@ -89,6 +112,32 @@ def command(
     if query is not None and len(pieces) > 1:
         best = "least" if query.goal == "min" else "largest"
         say(f"lipc: note: one file for each of {len(pieces)} domains; the answer is the {best} of their optima")
+
+
+def sidecar_of_pipe(model: str) -> str | None:
+    """Return where the sidecar goes if the program is piped by ``-o -``: ``net.map.json`` of net.onnx, in this folder.
+
+    None for a model from standard input, which has no name, and (with a note) if nothing can be written here.
+
+    Raises
+    ------
+    OutputError
+        If something else stands there.
+    """
+    from lipc.errors import OutputError
+    from lipc.formats.output import is_own_sidecar
+
+    name = re.sub(r"(\.(onnx|lip|lir))?(\.gz)?\Z", "", Path(model).name)
+    if model == "-" or not name:
+        return None
+    beside = Path(f"{name}.map.json")
+    if beside.exists() and not is_own_sidecar(beside):
+        hint = "name the sidecar by --map FILE, or leave it out by --no-map"
+        raise OutputError("is no sidecar of lipc, and is not overwritten", where=str(beside), hint=hint)
+    if not os.access(".", os.W_OK):
+        say(f"lipc: note: {beside} cannot be written here, and there is no sidecar (see --map)")
+        return None
+    return str(beside)
 
 
 def numbered(destination: str, count: int, map_file: str | None) -> list[str]:
@@ -136,8 +185,6 @@ def write_settings(destination: str) -> None:
     OutputError
         If they cannot be written.
     """
-    from pathlib import Path
-
     from lipc.formats.output import write_files
     from lipc.solvers.guidance import scip_settings
 
@@ -152,8 +199,6 @@ def write_start(compiled: Compiled, destination: str) -> None:
     OutputError
         If it cannot be written.
     """
-    from pathlib import Path
-
     from lipc.formats.output import write_files
     from lipc.solvers.guidance import start_text
     from lipc.start import start_columns

@@ -6,7 +6,7 @@ from lipc.mip.lower import lower
 from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
 from lipc.mip.rows import add_rows
 from lipc.mip.scaling import scale
-from lipc.mip.solution import choices_of, columns_of
+from lipc.mip.solution import bit_columns, choices_of, columns_of
 from lipc.mip.tiny import absorb_tiny_coefficients
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "absorb_tiny_coefficients",
     "add_facets",
     "add_rows",
+    "bit_columns",
     "choices_of",
     "columns_of",
     "exclude",

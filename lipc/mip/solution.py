@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipc.ir import Floats, Input, Program, Switch
 from lipc.mip.program import MixedIntegerProgram, Role
+
+
+def bit_columns(mip: MixedIntegerProgram) -> dict[int, NDArray[np.int64]]:
+    """Return the columns of the bits and inputs of the program that was lowered."""
+    return {
+        block.value: np.arange(block.start, block.start + len(block.entries))
+        for block in mip.columns
+        if block.role in (Role.BIT, Role.INPUT)
+    }
 
 
 def choices_of(mip: MixedIntegerProgram, columns: Floats) -> dict[int, Floats]:
