@@ -45,7 +45,8 @@ def test_bits_lean_to_the_state_that_the_maximizer_violates_less(seed: int) -> N
 def test_a_leaning_point_has_the_states_that_are_decided() -> None:
     tree = tree_of(1)
     decided = np.full(len(tree.unrolled.places), FREE, np.int8)
-    decided[:3] = tree.possible.patterns[0][:3]
+    somewhere = tree.possible.inside.sample(np.random.default_rng(0), 1)
+    decided[:3] = tree.possible.states_at(somewhere)[0][:3]
     x = tree.possible.likely_point(decided, np.zeros(len(decided)))
     assert x is not None
     first = next(iter(tree.possible.conditionals))
