@@ -12,7 +12,8 @@ from itertools import islice
 
 import numpy as np
 
-from lipc.bounds.sdp import Point, Quadratic
+from lipc.bounds.quadratic import Quadratic
+from lipc.bounds.sdp import Point
 from lipc.bounds.unrolled import Unrolled
 from lipc.ir import Floats, Lipschitz, Program
 from lipc.search.ascent import Found, PatternSearch

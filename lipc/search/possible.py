@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from lipc.bounds.interval import bits_of, interval_bounds
 from lipc.bounds.points import Inside
+from lipc.bounds.quadratic import FREE
 from lipc.bounds.relaxation import Relaxation
-from lipc.bounds.sdp import FREE
 from lipc.bounds.unrolled import Place
 from lipc.certify import Conflict
 from lipc.ir import Conditional, Floats, Interval, Program, evaluate
 from lipc.search.conflicts import Conflicts, States
+from lipc.search.shown import Shown
 
 SAMPLES = 2000
 """Points of the domain whose patterns show at once that states are possible."""
@@ -54,7 +55,8 @@ class Possible:
         self.home = [(float(self.relaxation.lower[c]), float(self.relaxation.upper[c])) for c in self.columns]
         self.set = np.full(len(places), FREE, np.int8)
         self.inside = Inside(domain)
-        self.patterns = self.states_at(self.inside.sample(np.random.default_rng(SEED), SAMPLES))
+        patterns = self.states_at(self.inside.sample(np.random.default_rng(SEED), SAMPLES))
+        self.shown = Shown(self.relaxation, np.array(self.columns, np.int64), patterns)
         self.conflicts = Conflicts(len(places))
         self.programs = 0
 
@@ -78,11 +80,6 @@ class Possible:
         ends = np.cumsum([self.program.ops[value].size for value in self.conditionals])
         return dict(zip(self.conditionals, np.split(states > 0, ends[:-1]), strict=True)) if len(ends) else {}
 
-    def sampled(self, states: States) -> bool:
-        """Return whether a sampled point has these states."""
-        known = np.flatnonzero(states != FREE)
-        return bool((self.patterns[:, known] == states[known]).all(axis=1).any())
-
     def point(self, states: States) -> tuple[bool, Floats | None]:
         """Return whether states may be possible, and a point of the domain where the relaxation has them.
 
@@ -100,6 +97,7 @@ class Possible:
             if multipliers is not None:
                 self._learn(multipliers)
             return multipliers is None, None
+        self.shown.add(point)
         return True, self._inputs_of(point)
 
     def likely_point(self, states: States, lean: Floats) -> Floats | None:

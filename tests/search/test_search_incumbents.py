@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipc.bounds.sdp import FREE, Sdp, first_multipliers
+from lipc.bounds.quadratic import FREE
+from lipc.bounds.sdp import Sdp, first_multipliers
 from lipc.ir import Lipschitz, Norm, evaluate
 from lipc.search import incumbents
 from lipc.search.branching import BranchAndBound
