@@ -112,6 +112,10 @@ class Compiled:
         trail = Trail(self.trail.start, (*steps[:at], *run_passes(steps[at].before, passes).steps))
         return replace(self, trail=trail, mip=_lowered(trail)) if _sdp_steps(trail) else self
 
+    def lowered(self, program: Program) -> MixedIntegerProgram:
+        """Return the program of this question with other bounds, lowered as this one was."""
+        return _lowered(self.trail, program)
+
     @property
     def neurons(self) -> Neurons:
         """The neurons of the network, counted."""
@@ -196,9 +200,9 @@ def _with_sdp(transformation: Pass) -> Pass:
     return replace(transformation, known="sdp") if isinstance(transformation, Jacobian) else transformation
 
 
-def _lowered(trail: Trail) -> MixedIntegerProgram:
-    """Return the program at the end of a trail, with the SDP bound as a row where that pays."""
-    return lower(trail.program, limit=any(_is_limited(*each) for each in _sdp_steps(trail)))
+def _lowered(trail: Trail, program: Program | None = None) -> MixedIntegerProgram:
+    """Return the program at the end of a trail, or one like it, with the SDP bound as a row where that pays."""
+    return lower(program or trail.program, limit=any(_is_limited(*each) for each in _sdp_steps(trail)))
 
 
 def _maximizes(program: Program) -> bool:

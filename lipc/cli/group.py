@@ -23,6 +23,7 @@ COMMANDS = {
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
     "estimate": "lipc.cli.estimate",
+    "compare": "lipc.cli.compare",
     "verify": "lipc.cli.verify",
     "report": "lipc.cli.report",
     "graph": "lipc.cli.graph",
@@ -40,6 +41,7 @@ lipc solve MODEL          solve it and certify the answer
 lipc batch JOBS --out FILE solve many questions
 lipc split MODEL -o DIR   cut a hard question into several files
 lipc estimate MODEL --all bound it by the methods of the literature
+lipc compare CASES ...    hold those methods against the exact values
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
 lipc report RESULT.json   write a page about an answer

@@ -94,6 +94,17 @@ def check_destination(
         raise OutputError("the model and its sidecar cannot be one file", where=str(map_file), hint="name another one")
 
 
+def check_writable(path: str | Path) -> None:
+    """Refuse a file that `write_atomically` could not replace, before the work that fills it.
+
+    Raises
+    ------
+    OutputError
+        There is no such folder, it is a folder itself, or may not be written.
+    """
+    _checked_target(Path(path))
+
+
 def write_model(
     program: MixedIntegerProgram,
     destination: str | Path,
