@@ -41,7 +41,7 @@ def test_a_failed_job_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixtu
     jobs = tmp_path / "jobs.jsonl"
     text = f'{{"model": "{MODEL}", "box": [1, 0]}}\n{{"model": "{MODEL}", "box": [0, 1]}}\n'
     jobs.write_text(text, encoding="utf-8")
-    assert main(["batch", str(jobs), "--out", str(tmp_path / "r.jsonl")]) == 1
+    assert main(["batch", str(jobs), "--out", str(tmp_path / "r.jsonl"), "--jobs", "1"]) == 1
     assert "1 closed, 1 failed" in capsys.readouterr().err
 
 
