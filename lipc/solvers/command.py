@@ -187,7 +187,7 @@ class CommandSolver(Solver):
         rows = program.matrix.shape[0]
         if self.ending == ".lp":
             two = program.row_lower < program.row_upper
-            rows += int((two & (program.row_lower > -inf) & (program.row_upper < inf)).sum())
+            rows = max(rows + int((two & (program.row_lower > -inf) & (program.row_upper < inf)).sum()), 1)
         try:
             return read_solution(content, columns=program.column_names(), rows=rows)
         except SolutionError as error:
