@@ -46,6 +46,9 @@ class Cbc(CommandSolver):
         words += ["-dualTolerance", repr(self.dual_tolerance)]
         if job.threads > 1:
             words += ["-threads", str(job.threads)]
+        if job.formulation == "sos1":
+            # Both fix bits of a set at 1, which CBC 2.10.8 takes for an error of its own (CbcSOS.cpp:492) and aborts.
+            words += ["-preprocess", "off", "-cutsOnOff", "off"]
         if job.start is not None:
             words += ["-mipstart", job.start.name]
         return [*words, "-printingOptions", "all", "-solve", "-solution", job.solution.name]

@@ -17,6 +17,7 @@ from lipc.formats.lp import lp_chunks
 from lipc.formats.mps import mps_chunks
 from lipc.formats.solutions import SolutionFile, read_solution
 from lipc.ir import Floats
+from lipc.mip import Formulation
 from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
 from lipc.solvers.handover import Handover
 from lipc.solvers.judge import Claim, ending_of, judge
@@ -58,6 +59,7 @@ class Job:
     gap: float
     threads: int
     seed: int
+    formulation: Formulation = "bigm"
 
 
 class CommandSolver(Solver):
@@ -133,7 +135,8 @@ class CommandSolver(Solver):
         left = task.time_limit - (monotonic() - began)
         seconds = min(max(ceil(left), 1), LONGEST) if isfinite(left) else LONGEST
         gap = max(task.gap / 2, FINEST_GAP)
-        return Job(model, folder / "model.sol", start, seconds, gap, task.threads, task.seed)
+        limits = (seconds, gap, task.threads, task.seed)
+        return Job(model, folder / "model.sol", start, *limits, task.program.formulation)
 
     def _outcome(
         self, handover: Handover, job: Job, finished: Finished, content: bytes | None, listener: _Listener
