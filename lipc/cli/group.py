@@ -22,6 +22,7 @@ COMMANDS = {
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
     "verify": "lipc.cli.verify",
+    "solvers": "lipc.cli.solvers",
     "opt": "lipc.cli.opt",
 }
 DEFAULT_COMMAND = "compile"
@@ -37,6 +38,7 @@ lipc split MODEL -o DIR   cut a hard question into several files
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
 lipc opt MODEL --passes   run passes one by one on the textual program
+lipc solvers              which solvers are there, and what they can do
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).
 

@@ -88,8 +88,6 @@ class _Lowering(Assembly):
         role = Role.BIT if op.kind is Kind.BIT else Role.INPUT
         prefix = "a" if role is Role.BIT and self.formulation == "sos1" else ""  # members of sets: see the MPS writer
         entries = self.add_columns(value, role, prefix, self.bounds[value])
-        if role is Role.BIT:
-            self.add_complements(value, entries)
         says = np.isfinite(domain.row_lower) | np.isfinite(domain.row_upper)
         kept = np.flatnonzero(says & (summands(domain.rows) > 0))
         if len(kept):
@@ -97,6 +95,8 @@ class _Lowering(Assembly):
             self.add_numbered_rows(value, "domain", inside, Interval(domain.row_lower, domain.row_upper).take(kept))
         if domain.l1 is not None:
             self._ball(value, entries, domain.l1)
+        if role is Role.BIT:
+            self.add_complements(value, entries)
         return entries
 
     def _ball(self, value: int, entries: Expression, ball: L1Ball) -> None:

@@ -221,6 +221,12 @@ class MixedIntegerProgram:
         return float(self.objective_scale * (np.abs(self.cost[used]) @ widest) + abs(self.constant))
 
     @property
+    def coefficient_range(self) -> tuple[float, float]:
+        """The smallest and the largest absolute coefficient of a row; ``(1, 1)`` if there is none."""
+        sizes = np.abs(self.matrix.data[self.matrix.data != 0])
+        return (float(sizes.min()), float(sizes.max())) if len(sizes) else (1.0, 1.0)
+
+    @property
     def binaries(self) -> int:
         """The number of integral columns."""
         return int(self.integer.sum())

@@ -37,7 +37,7 @@ class Capabilities:
     formulations
         The forms of a program that it takes: ``bigm``, ``indicator``, ``sos1``.
     reads
-        The formats of files that lipc hands it, or that its own command reads: ``mps``, ``lp``, ``mps.gz``.
+        The formats of files that its own reader takes: ``mps``, ``lp``, ``mps.gz``.
     start
         Whether it begins with a solution it is given.
     bound
