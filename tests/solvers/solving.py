@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import highspy
@@ -55,9 +56,9 @@ def by_gurobi(path: Path) -> float:
 
 
 def by_cbc(path: Path) -> float:
-    words = [str(path)]
+    words = [str(path), "-preprocess", "off"]  # with it CBC 2.10.8 finds 12 for the optimum 16 of question 16
     if b"SOS\n" in (path.read_bytes() if path.suffix != ".gz" else b""):
-        words += ["-preprocess", "off", "-cutsOnOff", "off"]
+        words += ["-cutsOnOff", "off"]  # with them it aborts
     solution = path.with_name("cbc.sol")
     solution.unlink(missing_ok=True)
     subprocess.run(
@@ -92,9 +93,16 @@ EVERY_SOLVER = [pytest.param(name, marks=MARKS.get(name, [])) for name in OWN_RE
 
 
 def question(number: int, **options: object) -> lipc.Compiled:
-    """Return one of many small questions: networks, kinds of questions, and domains of all sorts, in turn."""
-    kind = KINDS[number % 7]
-    net = from_weights(*random_network(number, (2, 4, 3, 2), kind))
+    """Return one of many small questions: networks, kinds of questions, and domains of all sorts, in turn.
+
+    Networks of which bounds decide every neuron are passed over: there is nothing to choose in them.
+    """
+    compiled = (_question(number, seed, **options) for seed in count(number, 20))
+    return next(each for each in compiled if each.mip.binaries)
+
+
+def _question(number: int, seed: int, **options: object) -> lipc.Compiled:
+    net = from_weights(*random_network(seed, (2, 4, 3, 2), KINDS[seed % 7]))
     rng = np.random.default_rng(number)
     domains: list[Polytope] = [
         box(-np.ones(2), np.ones(2)),

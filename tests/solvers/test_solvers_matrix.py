@@ -12,10 +12,11 @@ from lipc.correspondence import Correspondence
 from lipc.ir import Sense
 from lipc.mip import Formulation, MixedIntegerProgram
 from lipc.solvers.base import Ending, Task
+from lipc.solvers.custom import CustomSolver
 from lipc.solvers.handover import Handover
 from lipc.solvers.registry import solver_named
 from tests.mip.mip_solving import optimum
-from tests.solvers.solving import EVERY_SOLVER, MARKS, OWN_READERS, question
+from tests.solvers.solving import EVERY_SOLVER, MARKS, OWN_READERS, needs_cbc, question
 
 ENDINGS = ("mps", "lp", "mps.gz")
 QUICK = 3
@@ -51,6 +52,17 @@ def test_each_solver_closes_a_question(name: str, number: int) -> None:
     assert mine.solver == solver_named(name).version()
     assert mine.lower == pytest.approx(reference.lower, rel=1e-4, abs=1e-4)
     assert mine.lower <= reference.upper and reference.lower <= mine.upper
+
+
+@needs_cbc
+def test_a_wrong_optimum_of_cbc_is_refuted_or_avoided() -> None:
+    """CBC 2.10.8 as it comes calls 12 optimal, where a witness attains 16."""
+    compiled = question(16)
+    careless = lipc.solve(compiled, solver=CustomSolver("cbc {lp} -solve -solution {sol}"))
+    assert careless.lower == pytest.approx(16) and careless.upper >= 16
+    assert careless.certified or "the witness attains 16" in careless.note
+    careful = lipc.solve(compiled, solver=solver_named("cbc"))
+    assert careful.certified and careful.upper == pytest.approx(16, rel=1e-5) and careful.upper >= 16
 
 
 FORMULATED = [
