@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lipc.batches.answers import to_pandas
+    from lipc.batches.run import batch
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
+    from lipc.estimators.run import estimate
     from lipc.formats.output import write_model
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
@@ -31,12 +34,15 @@ _HOMES = {
     "Query": "lipc.query",
     "Result": "lipc.result",
     "ball": "lipc.query",
+    "batch": "lipc.batches.run",
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
     "compile": "lipc.compiler",
+    "estimate": "lipc.estimators.run",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
     "split": "lipc.pieces",
+    "to_pandas": "lipc.batches.answers",
     "write_model": "lipc.formats.output",
 }
 
@@ -51,12 +57,15 @@ __all__ = [
     "Result",
     "__version__",
     "ball",
+    "batch",
     "box",
     "certify_radius",
     "compile",
+    "estimate",
     "from_weights",
     "solve",
     "split",
+    "to_pandas",
     "write_model",
 ]
 

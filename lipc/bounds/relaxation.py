@@ -217,6 +217,8 @@ class _Rows:
         return Interval(np.zeros(len(limits)), limits)
 
     def matrix(self) -> csr_array:
+        if not self.triplets:  # of a program of its input alone
+            return csr_array((self.count, self.columns))
         rows, columns, data = (np.concatenate([part[k] for part in self.triplets]) for k in range(3))
         matrix = csr_array((data, (rows, columns)), shape=(self.count, self.columns))
         matrix.sum_duplicates()

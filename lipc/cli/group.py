@@ -19,10 +19,14 @@ from lipc.errors import InternalError, LipcError
 COMMANDS = {
     "compile": "lipc.cli.compile",
     "solve": "lipc.cli.solve",
+    "batch": "lipc.cli.batch",
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
+    "estimate": "lipc.cli.estimate",
     "verify": "lipc.cli.verify",
     "solvers": "lipc.cli.solvers",
+    "report": "lipc.cli.report",
+    "graph": "lipc.cli.graph",
     "opt": "lipc.cli.opt",
 }
 DEFAULT_COMMAND = "compile"
@@ -34,9 +38,13 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 \b
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it and certify the answer
+lipc batch JOBS --out FILE solve many questions
 lipc split MODEL -o DIR   cut a hard question into several files
+lipc estimate MODEL --all bound it by the methods of the literature
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
+lipc report RESULT.json   write a page about an answer
+lipc graph MODEL          draw the network as lipc has it
 lipc opt MODEL --passes   run passes one by one on the textual program
 lipc solvers              which solvers are there, and what they can do
 

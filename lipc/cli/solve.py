@@ -37,6 +37,9 @@ SEED = click.IntRange(0, 2**31 - 1)
 
 
 SOLVER_NAMES = ("scip", "highs", "gurobi", "cbc", "glpk")
+SCHEDULER = click.option(
+    "--scheduler", metavar="ADDRESS", help="Search on a Dask cluster: tcp://host:8786. Needs lipc[cluster]."
+)
 
 
 def cores() -> int:
@@ -100,6 +103,7 @@ def solver_from(name: str | None, words: str | None, log: bool) -> Solver | None
 )
 @click.option("--split", is_flag=True, help="Cut the question into pieces, searched by a process for each core.")
 @click.option("--jobs", type=JOBS, metavar="N", help="That many processes; implies --split.  [default: one per core]")
+@SCHEDULER
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -121,6 +125,7 @@ def command(
     search: Search,
     split: bool,
     jobs: int | None,
+    scheduler: str | None,
     safe_upper: bool,
     as_json: bool,
     quiet: bool,
@@ -146,12 +151,15 @@ def command(
         )
         if value
     ]
-    if given and (split or jobs is not None):
+    if given and (split or jobs is not None or scheduler is not None):
         raise QueryError("pieces are searched by the branch and bound", hint=f"leave out {given[0]}")
     if given and search == "bab":
         raise QueryError("the branch and bound asks no solver", hint=f"leave out --search bab, or {given[0]}")
-    count = jobs or (cores() if split else 1)
-    options = Options(float("inf") if time_limit is None else time_limit, gap, threads, seed, safe_upper, search, count)
+    if scheduler is not None and jobs is not None:
+        raise QueryError("--jobs counts processes here, and --scheduler has its own", hint="leave one out")
+    count = jobs or (cores() if split and scheduler is None else 1)
+    limit = float("inf") if time_limit is None else time_limit
+    options = Options(limit, gap, threads, seed, safe_upper, search, count, scheduler or "")
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     result = solve(
