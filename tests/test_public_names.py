@@ -26,7 +26,7 @@ PROMISED = {
     "lipc.ir": "Affine Builder Choices Conditional Floats Input Interval Kind L1Ball Lipschitz Matrix Norm Objective "
     "Op Origin Polytope Program Sense Switch Term add as_dense as_matrix compose entries evaluate identity "
     "nonzero_columns parse_program print_program pullback pushforward scatter selection transpose verify",
-    "lipc.mip": "Block MixedIntegerProgram Role add_rows choices_of columns_of lower",
+    "lipc.mip": "Block Formulation MixedIntegerProgram Role add_rows choices_of columns_of lower",
     "lipc.models": "Model network_of read_model",
     "lipc.passes.base": "Pass PassResult Source kept_whole",
     "lipc.passes.bounds": "Bounds",
@@ -45,7 +45,9 @@ PROMISED = {
     "lipc.query": "Differences Functional Query ball box parse_functional parse_output",
     "lipc.radius": "ClassRadius RadiusResult certify_radius",
     "lipc.result": "Result",
-    "lipc.solvers.base": "Ending Outcome Solver Task",
+    "lipc.solvers.base": "Capabilities Ending Outcome Solver Task",
+    "lipc.solvers.custom": "CustomSolver",
+    "lipc.solvers.registry": "found_solvers solver_named",
     "lipc.solvers.scip": "Scip",
 }
 

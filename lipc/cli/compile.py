@@ -11,18 +11,24 @@ import click
 from click.core import ParameterSource
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+from lipc.cli.options import FORMULATION, TRUST_BOUNDS, Question, pass_options, passes_from, question_options
 from lipc.cli.streams import say
 
 if TYPE_CHECKING:
+    from lipc.cli.warn import WarningFilter
     from lipc.compiler import Compiled
     from lipc.ir import Program
+    from lipc.mip import Formulation, MixedIntegerProgram
+
+WIDEST_RANGE = 1e8
+"""The largest quotient of two coefficients about which a solver's tolerances leave no doubt."""
 
 
 @click.command("compile", short_help="Write the program as MPS or LP (what `lipc MODEL` does).")
 @question_options
 @pass_options
 @TRUST_BOUNDS
+@FORMULATION
 @click.option(
     "-o", "destination", default="-", type=FILE, metavar="FILE", help="A .mps, .lp or .lir file, also .gz; '-': stdout."
 )
@@ -51,6 +57,7 @@ def command(
     mode: Any,
     bounds: Any,
     trust_bounds: bool,
+    formulation: Formulation,
     destination: str,
     emit: str | None,
     map_file: str | None,
@@ -87,18 +94,22 @@ def command(
     if destination == "-" and source is not ParameterSource.DEFAULT and not (as_ir or no_map or map_file):
         map_file = sidecar_of_pipe(model)
     chosen = passes_from(level, passes, mode, bounds, 2)
-    network, query = Question.of(**question).read(model)
+    asked = Question.of(**question)
+    if not as_ir:
+        warn_of_readers(asked.filter, formulation, emit == "lp" or destination.endswith((".lp", ".lp.gz")))
+    network, query = asked.read(model)
     pieces = [None] if query is None else query.pieces()
     starts = [None] * len(pieces) if start is None else numbered(start, len(pieces), None)
     if settings is not None:
         write_settings(settings)
     for piece, start_file, file in zip(pieces, starts, numbered(destination, len(pieces), map_file), strict=True):
-        compiled = compile_model(network, piece, passes=chosen, trust_bounds=trust_bounds)
+        compiled = compile_model(network, piece, passes=chosen, trust_bounds=trust_bounds, formulation=formulation)
         if time_passes:
             show_passes(compiled.trail)
         if as_ir:
             write_program(compiled.program, file)
             continue
+        warn_of_range(asked.filter, compiled.mip)
         write_model(
             compiled.mip,
             file,
@@ -138,6 +149,38 @@ def sidecar_of_pipe(model: str) -> str | None:
         say(f"lipc: note: {beside} cannot be written here, and there is no sidecar (see --map)")
         return None
     return str(beside)
+
+
+def warn_of_readers(shown: WarningFilter, formulation: Formulation, as_lp: bool) -> None:
+    """Warn of a formulation that not all solvers read, naming those that do.
+
+    Raises
+    ------
+    QueryError
+        If such warnings are errors.
+    """
+    if formulation == "bigm":
+        return
+    from lipc.solvers.base import WORDS
+    from lipc.solvers.registry import readers_of
+
+    silently = "; CBC leaves them out without a word" if formulation == "indicator" and as_lp else ""
+    readers = ", ".join(readers_of(formulation))
+    shown.tell("readers", f"{WORDS[formulation]} are read by {readers}, and not by every other solver{silently}")
+
+
+def warn_of_range(shown: WarningFilter, program: MixedIntegerProgram) -> None:
+    """Warn of coefficients that a solver's tolerances cannot hold together.
+
+    Raises
+    ------
+    QueryError
+        If such warnings are errors.
+    """
+    least, most = program.coefficient_range
+    if most > WIDEST_RANGE * least:
+        hint = "the passes scale and prune-stable, tighter bounds (-O3) or a smaller domain bring them together"
+        shown.tell("range", f"the coefficients of the program span {least:.2g} .. {most:.2g}, more than 1e8", hint)
 
 
 def numbered(destination: str, count: int, map_file: str | None) -> list[str]:

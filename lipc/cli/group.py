@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": "lipc.cli.compare",
     "verify": "lipc.cli.verify",
     "check": "lipc.cli.check",
+    "solvers": "lipc.cli.solvers",
     "report": "lipc.cli.report",
     "graph": "lipc.cli.graph",
     "opt": "lipc.cli.opt",
@@ -54,6 +55,7 @@ lipc check MAP SOLUTION   check what any solver made of a model that lipc wrote
 lipc report RESULT.json   write a page about an answer
 lipc graph MODEL          draw the network as lipc has it
 lipc opt MODEL --passes   run passes one by one on the textual program
+lipc solvers              which solvers are there, and what they can do
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).
 

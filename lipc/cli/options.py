@@ -100,6 +100,14 @@ _PASSES = (
     ),
 )
 
+FORMULATION = click.option(
+    "--formulation",
+    type=click.Choice(["bigm", "indicator", "sos1"]),
+    default="bigm",
+    show_default=True,
+    help="How bits switch rows; what not all solvers take: indicator constraints, special ordered sets.",
+)
+
 TRUST_BOUNDS = click.option("--trust-bounds", is_flag=True, help="Take the bounds in a .lir file for proven.")
 
 

@@ -3,7 +3,7 @@
 from lipc.mip.exclude import NoGood, exclude
 from lipc.mip.facets import add_facets
 from lipc.mip.lower import lower
-from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role
+from lipc.mip.program import Block, Formulation, Indicators, MixedIntegerProgram, Namer, Role
 from lipc.mip.rows import add_rows
 from lipc.mip.scaling import scale
 from lipc.mip.solution import bit_columns, choices_of, columns_of
@@ -11,6 +11,8 @@ from lipc.mip.tiny import absorb_tiny_coefficients
 
 __all__ = [
     "Block",
+    "Formulation",
+    "Indicators",
     "MixedIntegerProgram",
     "Namer",
     "NoGood",
