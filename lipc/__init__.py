@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
+    from lipc.estimators.run import estimate
     from lipc.formats.output import write_model
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
@@ -34,6 +35,7 @@ _HOMES = {
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
     "compile": "lipc.compiler",
+    "estimate": "lipc.estimators.run",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
     "split": "lipc.pieces",
@@ -54,6 +56,7 @@ __all__ = [
     "box",
     "certify_radius",
     "compile",
+    "estimate",
     "from_weights",
     "solve",
     "split",

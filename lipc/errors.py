@@ -80,6 +80,10 @@ class ResultError(ModelError):
     """A result that cannot be read, or that lacks something."""
 
 
+class SolutionError(ModelError):
+    """A solver's solution file that cannot be read, or that does not fit the program it is said to solve."""
+
+
 class OutputError(LipcError):
     """A result that cannot be written (no such folder, disk full, unknown ending)."""
 

@@ -36,12 +36,13 @@ class Asked:
 
 
 def model_record(network: Network) -> Record:
-    """Return which files a network was read from, and how; no files for one that was made in memory."""
+    """Return which files a network was read from, how, and what its input is; no files for one made in memory."""
     files = [Path(name) for name in network.files]
     return {
         "path": network.files[0] if network.files else None,
         "files": [{"name": _name(file, files[0]), "sha256": _digest(file)} for file in files],
         "drop_softmax": network.dropped_softmax,
+        "input_shape": list(network.input_shape),
     }
 
 

@@ -9,18 +9,30 @@ import numpy as np
 
 from lipc.certify import Witness
 from lipc.compiler import Neurons
+from lipc.passes.history import Stage
 from lipc.record import SCHEMA, Asked
 
 
 @dataclass(frozen=True)
 class Size:
-    """The size of the mixed-integer program and of the network behind it."""
+    """The size of the mixed-integer program and of the network behind it.
+
+    Parameters
+    ----------
+    variables, binaries, rows, nonzeros
+        Of the mixed-integer program.
+    neurons
+        How the passes decided the network's neurons in the end.
+    passes
+        What each pass did, from the network as it was read on.
+    """
 
     variables: int
     binaries: int
     rows: int
     nonzeros: int
     neurons: Neurons
+    passes: tuple[Stage, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +84,6 @@ class Result:
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; an infinite number becomes `None`."""
-        witness = None
-        if self.witness is not None:
-            witness = {
-                "x": self.witness.x.tolist(),
-                "gradient": self.witness.gradient.tolist(),
-                "value": self.witness.value,
-                "output": self.witness.output,
-                "cotangent": self.witness.cotangent.tolist(),
-            }
         return {
             "schema": SCHEMA,
             "status": self.status,
@@ -90,7 +93,7 @@ class Result:
             "lower_kind": self.lower_kind,
             "upper_kind": self.upper_kind,
             "certified": self.certified,
-            "witness": witness,
+            "witness": self.witness and self.witness.to_dict(),
             "solver": self.solver,
             "nodes": self.nodes,
             "proof_nodes": self.proof_nodes,
@@ -104,6 +107,12 @@ class Result:
     def to_json(self) -> str:
         """Return one line of JSON."""
         return json.dumps(self.to_dict(), allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from lipc.reports.single import result_fragment
+
+        return result_fragment(self.to_dict())
 
 
 def _finite(number: float) -> float | None:

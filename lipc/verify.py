@@ -68,6 +68,36 @@ def read_result(path: str | Path) -> Record:
     ResultError
         If it cannot be read, or is no result of this version of the schema.
     """
+    where, data = _content(path)
+    return _result(data, where)
+
+
+def read_results(path: str | Path) -> tuple[str, list[Record]]:
+    """Return the name of a file for people, and the results in it, each on a line of its own if they are several.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, or a line is no result of this version of the schema.
+    """
+    where, data = _content(path)
+    lines = data.split(b"\n")
+    filled = [number for number, line in enumerate(lines) if line.strip()]
+    if len(filled) <= 1 or not _is_json(lines[filled[0]]):  # one result may be spread over lines
+        return where, [_result(data, where)]
+    return where, [_result(lines[number], f"{where}:{number + 1}") for number in filled]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _content(path: str | Path) -> tuple[str, bytes]:
+    """Return what a file is called in messages, and what it holds."""
     where = "standard input" if str(path) == STANDARD_INPUT else str(path)
     try:
         if str(path) == STANDARD_INPUT:
@@ -80,6 +110,11 @@ def read_result(path: str | Path) -> Record:
         raise ResultError(f"cannot be read: {reason}", where=where) from None
     if len(data) > LARGEST_RESULT:
         raise ResultError(f"has more than {LARGEST_RESULT} bytes", where=where)
+    return where, data
+
+
+def _result(data: bytes, where: str) -> Record:
+    """Return the result that JSON says."""
     try:
         content = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse)
     except RecursionError:

@@ -118,7 +118,7 @@ def unroll(program: Program) -> Unrolled:
             bits[here] = [index[op.bit, entry] for entry in range(op.size)]
             read[here], tangents[value] = _in_units(read[here], inputs + here)
     direct, through = read[:, :inputs], read[:, inputs:]
-    outputs, slack = tangents[program.result], _slack(program, columns)
+    outputs, slack = tangents[program.result], derivative_slack(program, columns)
     if not (np.isfinite(read).all() and np.isfinite(outputs).all() and (slack < LARGEST).all()):
         raise QueryError("the derivative's numbers are too large to write out", hint="--search mip")
     return Unrolled(direct, through, outputs, bits, tuple(places), _levels(through), slack)
@@ -161,7 +161,7 @@ def _levels(through: Floats) -> tuple[NDArray[np.int64], ...]:
     return tuple(np.flatnonzero(depth == level) for level in range(int(depth.max(initial=-1)) + 1))
 
 
-def _slack(program: Program, columns: int) -> Floats:
+def derivative_slack(program: Program, columns: int = 1) -> Floats:
     """Return how far all roundings together may carry a derivative: a part of the sum of its absolute terms.
 
     A derivative is a sum over paths of products of weights, and bits. What is computed has each product off by a factor

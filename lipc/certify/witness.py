@@ -66,6 +66,16 @@ class Witness:
         (entries,) = np.nonzero(self.cotangent)
         return int(entries[0]) if len(entries) == 1 else None
 
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {
+            "x": self.x.tolist(),
+            "gradient": self.gradient.tolist(),
+            "value": self.value,
+            "output": self.output,
+            "cotangent": self.cotangent.tolist(),
+        }
+
 
 class Certifier:
     """Proves statements about one network with a question, in exact arithmetic.

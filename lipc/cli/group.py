@@ -21,7 +21,10 @@ COMMANDS = {
     "solve": "lipc.cli.solve",
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
+    "estimate": "lipc.cli.estimate",
     "verify": "lipc.cli.verify",
+    "report": "lipc.cli.report",
+    "graph": "lipc.cli.graph",
     "opt": "lipc.cli.opt",
 }
 DEFAULT_COMMAND = "compile"
@@ -34,8 +37,11 @@ HELP = """Compile a neural network and a question about it into a mixed-integer 
 lipc MODEL -o model.mps   write the program of the exact local Lipschitz constant
 lipc solve MODEL          solve it and certify the answer
 lipc split MODEL -o DIR   cut a hard question into several files
+lipc estimate MODEL --all bound it by the methods of the literature
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
+lipc report RESULT.json   write a page about an answer
+lipc graph MODEL          draw the network as lipc has it
 lipc opt MODEL --passes   run passes one by one on the textual program
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from math import prod
-from pathlib import Path
-from tokenize import TokenError
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -20,13 +14,12 @@ from lipc.errors import QueryError
 if TYPE_CHECKING:
     from lipc.cli.warn import WarningFilter
     from lipc.frontends import Network
-    from lipc.frontends.vnnlib import InputProperty
-    from lipc.ir import Floats, Polytope
     from lipc.passes.base import Pass
     from lipc.passes.bounds import Method
     from lipc.passes.jacobian import Mode
     from lipc.passes.pipeline import Level
     from lipc.query import Query
+    from lipc.stated import Stated
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -139,30 +132,14 @@ def passes_from(
 
 @dataclass(frozen=True)
 class Question:
-    """What the options ask: the fields of a `Query` that were named, and what to do with warnings."""
+    """What the options ask, how the model is read, and what to do with warnings."""
 
-    given: dict[str, Any]
+    stated: Stated
     filter: WarningFilter
     drop_softmax: bool
-    vnnlib: InputProperty | None
-    halfspaces: tuple[str, Floats, Floats] | None
 
     @staticmethod
-    def of(
-        box: tuple[str, str] | None,
-        center: str | None,
-        radius: float | None,
-        ball: str | None,
-        clip: tuple[float, float] | None,
-        halfspaces: str | None,
-        vnnlib: str | None,
-        norm: str | None,
-        output: str | None,
-        output_norm: str | None,
-        objective: str | None,
-        drop_softmax: bool,
-        warning_words: tuple[str, ...],
-    ) -> Question:
+    def of(*, drop_softmax: bool, warning_words: tuple[str, ...], **words: Any) -> Question:
         """Return the question of the options.
 
         Raises
@@ -171,197 +148,26 @@ class Question:
             If options contradict each other or a file cannot be read.
         """
         from lipc.cli.warn import WarningFilter
-        from lipc.ir import Norm
+        from lipc.stated import Words
 
         shown = WarningFilter.of(warning_words)
-        domains = [name for name, value in (("--box", box), ("--center", center), ("--vnnlib", vnnlib)) if value]
-        if len(domains) > 1:
-            raise QueryError(f"{' and '.join(domains)} are {len(domains)} domains", hint="give one of them")
-        if output is not None and not output.strip():
-            raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
-        found = None
-        if vnnlib is not None:
-            from lipc.frontends.vnnlib import read_vnnlib
-
-            found = read_vnnlib(vnnlib)
-            shown.show(found.warnings)
-        domain = found.domain if found else _domain(box, center, radius, ball, clip)
-        fields = {"domain": domain, "output": output, "norm": norm and Norm(norm), "goal": objective}
-        fields["output_norm"] = output_norm and Norm(output_norm)
-        given = {name: value for name, value in fields.items() if value is not None}
-        cut = None if halfspaces is None else (halfspaces, *read_halfspaces(halfspaces))
-        return Question(given, shown, drop_softmax, found, cut)
+        stated = Words(**words).understood()
+        shown.show(stated.warnings)
+        return Question(stated, shown, drop_softmax)
 
     def read(self, model: str) -> tuple[Network, Query | None]:
-        """Return the network, and the question: what the options name, over what the file asks.
-
-        Returns
-        -------
-        Network, Query or None
-            `None` for a program that states its own question, or that nothing can be asked of.
+        """Return the network, and the question, as `Stated.of` does.
 
         Raises
         ------
         ModelError, QueryError
-            If the model cannot be read, or is a program that cannot be asked anything else.
+            If the model cannot be read, or the question does not fit it.
         """
         from lipc.models import read_model
-        from lipc.query import Query
 
         network = read_model(model, drop_softmax=self.drop_softmax)
         self.filter.show(network.warnings)
-        if network.program.objective is not None:
-            if self.given or self.halfspaces:
-                hint = "leave out the options of the question, or edit the program"
-                raise QueryError("the program asks a question of its own", where=model, hint=hint)
-            return network, None
-        if self.vnnlib is not None:
-            self.vnnlib.check_fits(network)
-        if not network.input_shape:
-            return network, None
-        query = replace(network.query or Query(), **self.given)
-        if query.domain is None:
+        query = self.stated.of(network)
+        if query is not None and not self.stated.names_domain(network):
             say("lipc: note: no domain given, taking 0 <= x <= 1 for every input (see --box, --center)")
-        return network, query if self.halfspaces is None else self._cut(query, prod(network.input_shape))
-
-    def _cut(self, query: Query, inputs: int) -> Query:
-        """Return the question with every domain cut by the half-spaces of the file."""
-        import numpy as np
-
-        assert self.halfspaces is not None
-        file, matrix, sides = self.halfspaces
-        if matrix.shape[1] != inputs:
-            message = f"A has {matrix.shape[1]} columns, but the network has {inputs} inputs"
-            raise QueryError(message, where=f"--halfspaces {file}")
-        domains = [piece.fitting_domain(inputs).with_rows(matrix, -np.inf, sides) for piece in query.pieces()]
-        return replace(query, domain=domains[0] if len(domains) == 1 else tuple(domains))
-
-
-def _domain(
-    box: tuple[str, str] | None,
-    center: str | None,
-    radius: float | None,
-    ball: str | None,
-    clip: tuple[float, float] | None,
-) -> Polytope | None:
-    from lipc import query
-    from lipc.ir import Norm
-
-    if (center is None) != (radius is None):
-        raise QueryError("--center and --radius belong together", hint="give both")
-    for name, value, verb in (("--clip", clip, "cuts"), ("--ball", ball, "is the shape of")):
-        if value is not None and center is None:
-            raise QueryError(f"{name} {verb} a ball", hint="give --center and --radius too, or use --box")
-    if center is not None and radius is not None:
-        return query.ball(read_numbers(center, "--center"), radius, clip, Norm(ball or "linf"))
-    if box is not None:
-        low, high = (read_numbers(text, "--box") for text in box)
-        if low.size != high.size and 1 not in (low.size, high.size):
-            raise QueryError(f"--box has {low.size} lower and {high.size} upper bounds", hint="give as many of both")
-        return query.box(low, high)
-    return None
-
-
-def read_numbers(text: str, option: str) -> Floats:
-    """Return the numbers in a .npy or text file, or the one number that the text is; shape ``(n,)``.
-
-    Raises
-    ------
-    QueryError
-        If there is no such file, or it holds something else than numbers.
-    """
-    import numpy as np
-
-    try:
-        return np.array([float(text)])
-    except ValueError:
-        pass
-    if "\0" in text:
-        raise QueryError("cannot be read: no path holds a NUL character", where=f"{option} {text!r}")
-    path = Path(text)
-    try:
-        numbers = _npy_numbers(path) if path.suffix == ".npy" else _text_numbers(path)
-    except OSError as error:
-        raise QueryError(f"cannot be read: {error.strerror or error}", where=f"{option} {text}") from None
-    except _BROKEN as error:
-        raise QueryError(f"holds something else than numbers: {error}", where=f"{option} {text}") from None
-    if not numbers.size:
-        raise QueryError("holds no number", where=f"{option} {text}")
-    return numbers
-
-
-def read_halfspaces(text: str) -> tuple[Floats, Floats]:
-    """Return A, shape ``(m, n)``, and b, shape ``(m,)``, of a .npz file: the half-spaces ``A x <= b``.
-
-    Raises
-    ------
-    QueryError
-        If there is no such file, or it holds something else.
-    """
-    import numpy as np
-
-    where = f"--halfspaces {text}"
-    hint = "write it by numpy.savez(FILE, A=A, b=b)"
-    if "\0" in text:
-        raise QueryError("cannot be read: no path holds a NUL character", where=f"--halfspaces {text!r}")
-    try:
-        with Path(text).open("rb") as handle, zipfile.ZipFile(handle) as archive:
-            arrays = {}
-            for name in ("A", "b"):
-                if f"{name}.npy" not in archive.namelist():
-                    raise QueryError(f"holds no array '{name}'", where=where, hint=hint)
-                with archive.open(f"{name}.npy") as member:
-                    arrays[name] = _npy_array(member)
-    except OSError as error:
-        raise QueryError(f"cannot be read: {error.strerror or error}", where=where) from None
-    except _BROKEN as error:
-        raise QueryError(f"holds something else than numbers: {error}", where=where, hint=hint) from None
-    matrix, sides = np.atleast_2d(arrays["A"]), np.atleast_1d(arrays["b"])
-    if matrix.ndim != 2 or sides.ndim != 1 or len(matrix) != len(sides):
-        shapes = f"A has shape {arrays['A'].shape}, b {arrays['b'].shape}"
-        raise QueryError(shapes, where=where, hint="A needs a row for each entry of b, and a column for each input")
-    if not (np.isfinite(matrix).all() and np.isfinite(sides).all()):
-        raise QueryError("has a number that is not finite", where=where)
-    return matrix, sides
-
-
-# NumPy evaluates the header of a .npy file: a broken one fails in many ways; so does a broken archive.
-_BROKEN = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    MemoryError,
-    SyntaxError,
-    TokenError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
-def _text_numbers(path: Path) -> Floats:
-    import numpy as np
-
-    content = path.read_text(encoding="utf-8").replace(",", " ").replace(";", " ").split()
-    return np.array([float(word) for word in content])
-
-
-def _npy_numbers(path: Path) -> Floats:
-    # Not `np.load`, which goes by the content: a zip archive would be opened as one, whatever its name.
-    with path.open("rb") as handle:
-        return _npy_array(handle).reshape(-1)
-
-
-def _npy_array(handle: IO[bytes]) -> Floats:
-    """Return the array in a .npy file."""
-    import numpy as np
-
-    with warnings.catch_warnings(), np.errstate(over="ignore"):
-        warnings.simplefilter("ignore")  # of files that Python 2 wrote
-        read_array: Callable[..., Any] = np.lib.format.read_array  # untyped in older numpy
-        entries = read_array(handle, allow_pickle=False)
-        if entries.dtype.kind not in "buif":
-            raise ValueError(f"its entries are of type {entries.dtype}")
-        return np.asarray(entries, np.float64)
+        return network, query

@@ -73,7 +73,7 @@ def command(
     """
     import numpy as np
 
-    from lipc.cli.options import read_numbers
+    from lipc.arrays import read_numbers
     from lipc.cli.warn import WarningFilter
     from lipc.ir import Norm
     from lipc.models import read_model

@@ -10,6 +10,8 @@ import numpy as np
 from lipc.cli.streams import put, say
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from lipc.ir import Floats
     from lipc.options import Report
     from lipc.passes.run import Trail
@@ -64,28 +66,34 @@ def number(value: float) -> str:
 
 def show_result(result: Result) -> None:
     """Print the answer for people on stdout."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=FILE_WIDTH)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in _rows(result):
         table.add_row(name, Text(text))
+    put_rich(Text(_headline(result), style="bold"), table)
+
+
+def put_rich(*parts: RenderableType) -> None:
+    """Print on stdout what rich lays out, in a file or pipe as wide as it needs."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FILE_WIDTH)
     with console.capture() as printed:
-        console.print(Text(_headline(result), style="bold"))
-        console.print(table)
+        for part in parts:
+            console.print(part)
     put("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def _headline(result: Result) -> str:
-    subject = {"lipschitz": "local Lipschitz constant", "max": "maximum of the output", "min": "minimum of the output"}[
-        str(result.query["objective"])
-    ]
+    from lipc.reports.words import SUBJECTS
+
+    subject = SUBJECTS[str(result.query["objective"])]
     if result.status == "infeasible":
         return f"{subject}: none, the network has no gradient anywhere in the domain"
     if result.certified:
@@ -94,6 +102,8 @@ def _headline(result: Result) -> str:
 
 
 def _rows(result: Result) -> list[tuple[str, str]]:
+    from lipc.reports.words import domain_words
+
     query, size, time = result.query, result.size, result.time
     neurons = size.neurons
     rows = [("network", str(query["model"])), ("output", str(query["output"]))]
@@ -103,7 +113,7 @@ def _rows(result: Result) -> list[tuple[str, str]]:
         factor = f"at most {query['upper_factor']:.4f} times the largest length of a gradient"
         rows.append(("upper bounds", f"of a polytope around the l_2 ball: {factor}"))
     rows += [
-        ("domain", _domain_text(query["domain"])),
+        ("domain", domain_words(query)),
         ("lower", f"{result.lower!r}  ({KINDS[result.lower_kind].format(solver=result.solver)})"),
         ("upper", f"{result.upper!r}  ({KINDS[result.upper_kind].format(solver=result.solver)})"),
     ]
@@ -146,21 +156,6 @@ def _attained_by(query: dict[str, object], cotangent: Floats) -> str:
         return f"y[{first}] - y[{second}]"
     terms = [f"{'-' if cotangent[entry] < 0 else '+'} y[{entry}]" for entry in entries.tolist()]
     return " ".join(terms).removeprefix("+ ")
-
-
-def _domain_text(domain: object) -> str:
-    assert isinstance(domain, dict)
-    low, high = domain["lower"], domain["upper"]
-    same = low[0] == low[1] and high[0] == high[1]
-    within = f"{low[0]:g} <= x <= {high[0]:g}" if same else f"within [{low[0]:g}, {high[1]:g}]"
-    if domain["type"] == "union":
-        return f"union of {len(domain['pieces'])} domains {within}, {domain['inputs']} inputs"
-    parts = [f"box {within}"]
-    if "radius" in domain:
-        parts.append(f"l_1 ball of radius {domain['radius']:g}")
-    if "rows" in domain:
-        parts.append("a half-space" if domain["rows"] == 1 else f"{domain['rows']} half-spaces")
-    return f"{' and '.join(parts)}, {domain['inputs']} inputs"
 
 
 def show_passes(trail: Trail) -> None:

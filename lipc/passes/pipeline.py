@@ -8,14 +8,12 @@ object the class.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import MISSING, Field, fields
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
-from lipc.diagnostics import Diagnostic, SourceError, SourceText, Span, did_you_mean
+from lipc.catalogue import Catalogue, print_named
 from lipc.errors import QueryError
-from lipc.grammars import grammar
 from lipc.passes.base import Pass
 from lipc.passes.bounds import Bounds, Method
 from lipc.passes.canonicalize import Canonicalize
@@ -111,40 +109,12 @@ def _load(point: EntryPoint) -> type[Pass]:
 
 def describe_pass(name: str) -> tuple[str, str]:
     """Return how a pass is written with the defaults of its options, and the first line of its documentation."""
-    found = pass_class(name)
-    if found is None:
-        raise QueryError(f"there is no pass '{name}'")
-    options = ",".join(
-        f"{_option_name(each)}={'...' if each.default is MISSING else _value_text(each.default)}"
-        for each in _options(found)
-    )
-    return f"{name}{{{options}}}" if options else name, (found.__doc__ or "").strip().partition("\n")[0]
+    return PASSES.describe(name)
 
 
 def print_pipeline(passes: Iterable[Pass]) -> str:
     """Return a text that `parse_pipeline` reads back; options at their default are left out."""
-    return ",".join(map(_pass_text, passes))
-
-
-def _pass_text(each: Pass) -> str:
-    options = []
-    for option in _options(type(each)):
-        value = getattr(each, option.name)
-        if value != option.default:
-            options.append(_option_name(option) + ("" if value is True else f"={_value_text(value)}"))
-    return f"{each.name}{{{','.join(options)}}}" if options else each.name
-
-
-def _options(found: type[Pass]) -> Iterator[Field[Any]]:
-    return (option for option in fields(found) if option.init)  # type: ignore[arg-type]  # passes are dataclasses
-
-
-def _option_name(option: Field[Any]) -> str:
-    return option.name.replace("_", "-")
-
-
-def _value_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return print_named((each.name, each) for each in passes)
 
 
 def parse_pipeline(text: str, name: str = "--passes") -> tuple[Pass, ...]:
@@ -162,113 +132,9 @@ def parse_pipeline(text: str, name: str = "--passes") -> tuple[Pass, ...]:
     SourceError
         With every unknown pass, unknown option and wrong value, and their columns.
     """
-    from lark import Lark, UnexpectedInput
-
-    source = SourceText(name, text)
-    parser = Lark(grammar("pipeline.lark"), parser="lalr", maybe_placeholders=True)
-    try:
-        tree = parser.parse(text)
-    except UnexpectedInput as error:
-        raise SourceError([_syntax_error(source, error)]) from None
-    reader = _Reader(source)
-    passes = [reader.read(node) for node in tree.children if node is not None]
-    if reader.diagnostics:
-        raise SourceError(reader.diagnostics)
-    return tuple(each for each in passes if each is not None)
+    return PASSES.parse(text, name)
 
 
-def _syntax_error(source: SourceText, error: Any) -> Diagnostic:
-    """Return what is wrong with a text that is no pipeline, from lark's exception."""
-    start = min(error.pos_in_stream if error.pos_in_stream is not None else len(source.text), len(source.text))
-    expected: set[str] = getattr(error, "expected", None) or getattr(error, "allowed", None) or set()
-    at_end = getattr(getattr(error, "token", None), "type", "") == "$END"
-    words = {"NAME": "a name", "VALUE": "a value", "COMMA": "','", "LBRACE": "'{'", "RBRACE": "'}'", "EQUAL": "'='"}
-    wanted = [words[each] for each in sorted(expected) if each in words]
-    found = "the text ends too early" if at_end else f"unexpected {source.text[start : start + 1]!r}"
-    hint = "write passes like 'bounds{method=linear},prune-stable,jacobian'"
-    expectation = f"; expected {' or '.join(wanted)}" if wanted else ""
-    return Diagnostic(f"{found}{expectation}", source.span(len(source.text) if at_end else start), hint)
-
-
-class _Reader:
-    """Turns parse trees into passes and collects what is wrong with them."""
-
-    def __init__(self, source: SourceText) -> None:
-        self.source = source
-        self.diagnostics: list[Diagnostic] = []
-
-    def _complain(self, message: str, token: Any, hint: str = "") -> None:
-        span = Span(self.source, token.start_pos, token.end_pos)
-        self.diagnostics.append(Diagnostic(message, span, hint))
-
-    def read(self, node: Any) -> Pass | None:
-        """Return the pass of a tree; `None` after a complaint."""
-        name, *options = (child for child in node.children if child is not None)
-        found = pass_class(str(name))
-        if found is None:
-            known = pass_names()
-            hint = did_you_mean(str(name), known) or f"the passes are: {', '.join(known)}"
-            self._complain(f"there is no pass '{name}'", name, hint)
-            return None
-        given = {}
-        for option in options:
-            key, value = option.children
-            field, parsed = self._option(found, key, value)
-            if field in given:
-                self._complain(f"option '{key}' is given twice", key)
-            elif field is not None:
-                given[field] = parsed
-        missing = [each for each in _options(found) if each.default is MISSING and each.name not in given]
-        if missing:
-            names = ", ".join(map(_option_name, missing))
-            self._complain(f"pass '{name}' needs the option {names}", name, f"write {name}{{{names}=...}}")
-        return None if missing or self.diagnostics else found(**given)
-
-    def _option(self, found: type[Pass], key: Any, value: Any) -> tuple[str | None, object]:
-        """Return the field and the value of an option; no field after a complaint."""
-        known = {_option_name(each): each.name for each in _options(found)}
-        field = known.get(str(key).replace("_", "-"))
-        if field is None:
-            hint = f"its options are: {', '.join(known)}" if known else "it has no options"
-            hint = did_you_mean(str(key), list(known)) or hint
-            self._complain(f"pass '{found.name}' has no option '{key}'", key, hint)
-            return None, None
-        kind = get_type_hints(found)[field]
-        try:
-            return field, _parse_value(kind, None if value is None else str(value))
-        except ValueError as error:
-            self._complain(f"option '{key}' of pass '{found.name}' {error}", key if value is None else value)
-            return None, None
-
-
-def _parse_value(kind: Any, text: str | None) -> object:
-    """Return an option's value from its text and the type of its field.
-
-    Raises
-    ------
-    ValueError
-        With what the value has to be.
-    """
-    if kind is bool:
-        if text not in (None, "true", "false"):
-            raise ValueError(f"is true or false, not '{text}'")
-        return text != "false"
-    if text is None:
-        raise ValueError("needs a value")
-    if get_origin(kind) is Literal:
-        by_text = {_value_text(value): value for value in get_args(kind)}
-        if text not in by_text:
-            raise ValueError(f"is one of {', '.join(by_text)}, not '{text}'")
-        return by_text[text]
-    numbers: dict[Any, tuple[Callable[[str], object], str]] = {
-        int: (int, "a whole number"),
-        float: (float, "a number"),
-        str: (str, "a word"),
-    }
-    if kind not in numbers:
-        raise ValueError(f"has the type {kind}, which the command line cannot write")
-    convert, words = numbers[kind]
-    try:
-        return convert(text)
-    except ValueError:
-        raise ValueError(f"is {words}, not '{text}'") from None
+PASSES: Catalogue[Pass] = Catalogue(
+    "pass", "passes", pass_names, pass_class, "bounds{method=linear},prune-stable,jacobian"
+)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lipc.catalogue import Catalogue
 from lipc.diagnostics import SourceError
 from lipc.errors import QueryError
 from lipc.ir import Program
@@ -193,9 +194,9 @@ class Needs(Pass):
         return PassResult(program, kept_whole(program))
 
 
-def test_an_option_without_a_default_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipc.passes.pipeline.pass_class", lambda _: Needs)
-    assert parse_pipeline("needs{how=badly}") == (Needs("badly"),)
-    assert describe_pass("needs")[0] == "needs{how=...}"
+def test_an_option_without_a_default_must_be_given() -> None:
+    catalogue = Catalogue("pass", "passes", lambda: ["needs"], lambda _: Needs, "needs{how=well}")
+    assert catalogue.parse("needs{how=badly}", "--passes") == (Needs("badly"),)
+    assert catalogue.describe("needs")[0] == "needs{how=...}"
     with pytest.raises(SourceError, match="pass 'needs' needs the option how"):
-        parse_pipeline("needs")
+        catalogue.parse("needs", "--passes")

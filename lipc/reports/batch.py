@@ -1,0 +1,157 @@
+"""The page of a batch: how many questions were answered, how the answers lie, and each of them in a table."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lipc.ir import Floats
+from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
+from lipc.reports.page import Section, details, gallery, page, paragraphs, table
+from lipc.reports.words import SUBJECTS, side
+
+Records = Sequence[Mapping[str, Any]]
+
+MOST_ROWS = 1000
+"""Of the table; the slowest and the failed ones come first where there are more."""
+
+SWEPT = re.compile(r"(?:^|\s)([a-z-]+)=([-+.\deE]+)(?=\s|$)")
+"""A value in a job's name, as `lipc batch --sweep` writes it: ``7 radius=0.05``."""
+
+
+def batch_page(records: Records, name: str) -> str:
+    """Return the page of a batch.
+
+    Parameters
+    ----------
+    records
+        The lines of a file of results, one at least.
+    name
+        Of the file.
+    """
+    sections = [Section("In words", paragraphs(*_words(records)))]
+    drawn = batch_pictures(records)
+    if drawn:
+        sections.append(Section("In pictures", gallery(drawn)))
+    elif not has_matplotlib():
+        sections.append(Section("Pictures", paragraphs("Pictures need matplotlib: pip install 'lipc[plot]'.")))
+    failed = [record for record in records if record["status"] == "error"]
+    if failed:
+        rows = [(str(record["id"]), str(record["error"])) for record in failed[:MOST_ROWS]]
+        sections.append(Section("What failed", table(("question", "error"), rows)))
+    sections.append(Section("Every answer", _answers(records)))
+    return page(name, _headline(records), sections)
+
+
+def _counts(records: Records) -> tuple[int, int, int]:
+    """Return how many questions are closed, open, and failed."""
+    failed = sum(record["status"] == "error" for record in records)
+    closed = sum(bool(record["certified"]) for record in records)
+    return closed, len(records) - closed - failed, failed
+
+
+def _headline(records: Records) -> str:
+    closed, opened, failed = _counts(records)
+    parts = [f"{closed} answered"]
+    parts += [f"{opened} open"] if opened else []
+    parts += [f"{failed} failed"] if failed else []
+    return f"{len(records)} questions: {', '.join(parts)}"
+
+
+def _words(records: Records) -> list[str]:
+    closed, opened, failed = _counts(records)
+    models = sorted({str(record["query"]["model"]) for record in records})
+    shown = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
+    seconds = np.array([record["seconds"] for record in records], np.float64)
+    words = [
+        f"{'Network' if len(models) == 1 else 'Networks'}: {shown}.",
+        f"{closed} answers are exact: a witness proves the lower side in exact arithmetic, and the upper side agrees "
+        f"within what was asked.",
+        f"{opened} pairs are open: valid bounds, cut short by a limit." if opened else "",
+        f"{failed} questions failed; the reasons stand below." if failed else "",
+        f"Seconds of work: {seconds.sum():.1f} in all, {np.median(seconds):.3g} in the middle, {seconds.max():.3g} at "
+        "most.",
+    ]
+    kinds = Counter(str(record["upper_kind"]) for record in records if record["certified"])
+    if kinds["solver"]:
+        words.append(f"Of the upper sides {kinds['solver']} rest on a solver's tolerances, the others on no solver.")
+    return words
+
+
+def batch_pictures(records: Records) -> list[Picture]:
+    """Return the pictures of a batch; none where matplotlib is missing."""
+    if not has_matplotlib():
+        return []
+    pictures = []
+    answered = [record for record in records if record["status"] != "error"]
+    for objective, subject in SUBJECTS.items():
+        values = _values([record for record in answered if record["query"]["objective"] == objective])
+        if len(values) > 1:
+            pictures.append(distribution(f"distribution-{objective}", values, subject))
+    pictures += _sweeps(answered)
+    if len(answered) > 1:
+        unstable = np.array([record["size"]["neurons"]["unstable"] for record in answered], np.float64)
+        seconds = np.array([record["seconds"] for record in answered], np.float64)
+        pictures.append(
+            scatter("effort", "Seconds by unstable neurons", unstable, seconds, "unstable neurons", "seconds")
+        )
+    return pictures
+
+
+def _values(records: Records) -> Floats:
+    """Return the proven values: the lower sides, of minima the upper ones."""
+    sides = ["upper" if record["query"]["objective"] == "min" else "lower" for record in records]
+    found = [record[name] for record, name in zip(records, sides, strict=True)]
+    return np.array([value for value in found if value is not None], np.float64)
+
+
+def _sweeps(records: Records) -> list[Picture]:
+    """Return a picture for each key that was swept: a line for each group of jobs that differ in nothing else."""
+    by_key: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        (value,) = _values([record]) if len(_values([record])) else (None,)
+        if value is None:
+            continue
+        name = str(record["id"])
+        for found in SWEPT.finditer(name):
+            rest = (name[: found.start()] + name[found.end() :]).strip()
+            by_key[found[1]][rest].append((float(found[2]), float(value)))
+    pictures = []
+    for key, groups in by_key.items():
+        lines = {}
+        for rest, points in groups.items():
+            at, values = np.array(sorted(points)).T
+            lines[rest or "all"] = (at, values)
+        if max(len(at) for at, _ in lines.values()) > 1:
+            title = f"The answer against {key}"
+            pictures.append(against(f"against-{key}", title, lines, key, "proven value"))
+    return pictures
+
+
+def _answers(records: Records) -> str:
+    answered = [record for record in records if record["status"] != "error"]
+    shown = answered
+    if len(answered) > MOST_ROWS:
+        slowest = sorted(answered, key=lambda record: (record["certified"], -record["seconds"]))[:MOST_ROWS]
+        shown = sorted(slowest, key=lambda record: record["line"])
+    rows = [
+        (
+            str(record["id"]),
+            str(record["status"]).replace("_", " "),
+            side(record["lower"]),
+            side(record["upper"]),
+            str(record["size"]["neurons"]["unstable"]),
+            str(record["nodes"]),
+            f"{record['seconds']:.2f}",
+        )
+        for record in shown
+    ]
+    head = ("question", "status", "lower", "upper", "unstable", "nodes", "seconds")
+    text = table(head, rows, frozenset({2, 3, 4, 5, 6}))
+    if len(shown) < len(answered):
+        text = paragraphs(f"{len(shown)} of {len(answered)}: the open ones and the slowest.") + text
+    return text if len(rows) <= 20 else details(f"{len(rows)} answers", text)

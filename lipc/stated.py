@@ -1,0 +1,163 @@
+"""Questions as users state them, on the command line or in a file of jobs: words, numbers and names of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from lipc import query as queries
+from lipc.arrays import read_halfspaces, read_numbers
+from lipc.diagnostics import Diagnostic
+from lipc.errors import QueryError
+from lipc.frontends import Network
+from lipc.frontends.vnnlib import InputProperty, read_vnnlib
+from lipc.ir import Floats, Norm, Polytope
+from lipc.query import Query
+
+Numbers: TypeAlias = "str | Floats"
+"""The name of a .npy or text file, one number as a text, or the numbers themselves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """The options of a question, as they were given; `None`: not given.
+
+    Parameters
+    ----------
+    box
+        Lower and upper bounds of the domain.
+    center, radius, ball, clip
+        A ball in the norm `ball`, ``linf`` or ``l1``, cut by the box of all ``clip[0] <= x <= clip[1]``.
+    halfspaces
+        A .npz file of half-spaces that cut the domain.
+    vnnlib
+        A VNN-LIB file whose input part is the domain.
+    norm, output, output_norm, objective
+        As the fields of a `Query` say; the norms by name.
+    """
+
+    box: tuple[Numbers, Numbers] | None = None
+    center: Numbers | None = None
+    radius: float | None = None
+    ball: str | None = None
+    clip: tuple[float, float] | None = None
+    halfspaces: str | None = None
+    vnnlib: str | None = None
+    norm: str | None = None
+    output: str | None = None
+    output_norm: str | None = None
+    objective: str | None = None
+
+    def understood(self) -> Stated:
+        """Return what they mean, the files read.
+
+        Raises
+        ------
+        QueryError, ModelError
+            If they contradict each other or a file cannot be read.
+        """
+        domains = [
+            name
+            for name, value in (("--box", self.box), ("--center", self.center), ("--vnnlib", self.vnnlib))
+            if value is not None
+        ]
+        if len(domains) > 1:
+            raise QueryError(f"{' and '.join(domains)} are {len(domains)} domains", hint="give one of them")
+        if self.output is not None and not self.output.strip():
+            raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
+        found = None if self.vnnlib is None else read_vnnlib(self.vnnlib)
+        fields = {
+            "domain": found.domain if found else self._domain(),
+            "output": self.output,
+            "norm": self.norm and Norm(self.norm),
+            "goal": self.objective,
+            "output_norm": self.output_norm and Norm(self.output_norm),
+        }
+        given = {name: value for name, value in fields.items() if value is not None}
+        cut = None if self.halfspaces is None else (self.halfspaces, *read_halfspaces(self.halfspaces))
+        return Stated(given, found, cut, tuple(found.warnings) if found else ())
+
+    def _domain(self) -> Polytope | None:
+        if (self.center is None) != (self.radius is None):
+            raise QueryError("--center and --radius belong together", hint="give both")
+        for name, value, verb in (("--clip", self.clip, "cuts"), ("--ball", self.ball, "is the shape of")):
+            if value is not None and self.center is None:
+                raise QueryError(f"{name} {verb} a ball", hint="give --center and --radius too, or use --box")
+        if self.center is not None and self.radius is not None:
+            return queries.ball(_numbers(self.center, "--center"), self.radius, self.clip, Norm(self.ball or "linf"))
+        if self.box is not None:
+            low, high = (_numbers(each, "--box") for each in self.box)
+            if low.size != high.size and 1 not in (low.size, high.size):
+                message = f"--box has {low.size} lower and {high.size} upper bounds"
+                raise QueryError(message, hint="give as many of both")
+            return queries.box(low, high)
+        return None
+
+
+def _numbers(given: Numbers, option: str) -> Floats:
+    return read_numbers(given, option) if isinstance(given, str) else np.asarray(given, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """What the words of a question mean: the fields of a `Query` that were named.
+
+    Parameters
+    ----------
+    given
+        Those fields.
+    vnnlib
+        What a VNN-LIB file says of the inputs.
+    halfspaces
+        The name of a file, A and b: what cuts every domain.
+    warnings
+        What is suspicious in the files.
+    """
+
+    given: dict[str, Any]
+    vnnlib: InputProperty | None = None
+    halfspaces: tuple[str, Floats, Floats] | None = None
+    warnings: Sequence[Diagnostic] = field(default=())
+
+    def of(self, network: Network) -> Query | None:
+        """Return the question of a network: what was named, over what the file asks.
+
+        Returns
+        -------
+        Query or None
+            `None` for a program that states its own question, or that nothing can be asked of.
+
+        Raises
+        ------
+        ModelError, QueryError
+            If it is a program that cannot be asked anything else, or the question does not fit.
+        """
+        if network.program.objective is not None:
+            if self.given or self.halfspaces:
+                hint = "leave out the options of the question, or edit the program"
+                raise QueryError("the program asks a question of its own", where=network.source, hint=hint)
+            return None
+        if self.vnnlib is not None:
+            self.vnnlib.check_fits(network)
+        if not network.input_shape:
+            return None
+        query = replace(network.query or Query(), **self.given)
+        return query if self.halfspaces is None else self._cut(query, prod(network.input_shape))
+
+    def names_domain(self, network: Network) -> bool:
+        """Return whether anybody, the words or the file of the network, names a domain."""
+        return "domain" in self.given or (network.query is not None and network.query.domain is not None)
+
+    def _cut(self, query: Query, inputs: int) -> Query:
+        """Return the question with every domain cut by the half-spaces of the file."""
+        assert self.halfspaces is not None
+        file, matrix, sides = self.halfspaces
+        if matrix.shape[1] != inputs:
+            message = f"A has {matrix.shape[1]} columns, but the network has {inputs} inputs"
+            raise QueryError(message, where=f"--halfspaces {file}")
+        domains = [piece.fitting_domain(inputs).with_rows(matrix, -np.inf, sides) for piece in query.pieces()]
+        return replace(query, domain=domains[0] if len(domains) == 1 else tuple(domains))
