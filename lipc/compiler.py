@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import get_args
@@ -317,6 +317,7 @@ def compile(  # noqa: A001 - the verb of a compiler
     drop_softmax: bool = False,
     trust_bounds: bool = False,
     formulation: Formulation = "bigm",
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> Compiled:
     """Compile a network and a question into a mixed-integer program.
 
@@ -342,6 +343,8 @@ def compile(  # noqa: A001 - the verb of a compiler
         Take the bounds that a textual program carries for proven; otherwise they are forgotten.
     formulation
         How bits switch rows: ``bigm``, which every solver reads, ``indicator`` or ``sos1`` (`lipc.mip.lower`).
+    on_stage
+        Called before each pass with its name, and with ``lower`` at last.
 
     Raises
     ------
@@ -355,12 +358,14 @@ def compile(  # noqa: A001 - the verb of a compiler
     network = read_model(model, drop_softmax=drop_softmax)
     read = perf_counter()
     query, asked = ask(network, query, trust_bounds=trust_bounds)
-    trail = run_passes(asked, named_pipeline(level, mode, method) if passes is None else passes)
+    chosen = named_pipeline(level, mode, method) if passes is None else passes
+    trail = run_passes(asked, chosen, on_stage=on_stage)
     objective = trail.program.objective
     if objective is not None and objective.lipschitz is not None:
         raise QueryError("the passes leave a Lipschitz question, which no program states", hint="add the pass jacobian")
     if objective is None:
         raise InternalError("the passes lost the objective")
+    on_stage("lower")
     mip = _lowered(trail, formulation)
     in_bounds = trail.seconds(Bounds.name)
     seconds = {

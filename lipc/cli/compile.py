@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 WIDEST_RANGE = 1e8
 """The largest quotient of two coefficients about which a solver's tolerances leave no doubt."""
 
+STAGES_BESIDES = 2
+"""Beside passes: lowering and writing."""
+
 
 @click.command("compile", short_help="Write the program as MPS or LP (what `lipc MODEL` does).")
 @question_options
@@ -74,6 +77,7 @@ def command(
     domains makes a file for each, numbered: model.1.mps, model.2.mps, ...
     """
     from lipc.cli.show import show_passes
+    from lipc.cli.stages import Stages
     from lipc.compiler import compile as compile_model
     from lipc.errors import OutputError
     from lipc.formats.output import Format, check_destination, is_stdout, write_model
@@ -103,21 +107,25 @@ def command(
     if settings is not None:
         write_settings(settings)
     for piece, start_file, file in zip(pieces, starts, numbered(destination, len(pieces), map_file), strict=True):
-        compiled = compile_model(network, piece, passes=chosen, trust_bounds=trust_bounds, formulation=formulation)
+        with Stages(len(chosen) + STAGES_BESIDES) as stages:
+            compiled = compile_model(
+                network,
+                piece,
+                passes=chosen,
+                trust_bounds=trust_bounds,
+                formulation=formulation,
+                on_stage=stages.next,
+            )
+            if not as_ir:
+                warn_of_range(asked.filter, compiled.mip)
+                stages.next("write")
+                facts, kind = None if no_map else compiled.facts(), Format(emit) if emit else None
+                write_model(compiled.mip, file, header=compiled.header(), format=kind, facts=facts, map_file=map_file)
         if time_passes:
             show_passes(compiled.trail)
         if as_ir:
             write_program(compiled.program, file)
             continue
-        warn_of_range(asked.filter, compiled.mip)
-        write_model(
-            compiled.mip,
-            file,
-            header=compiled.header(),
-            format=Format(emit) if emit else None,
-            facts=None if no_map else compiled.facts(),
-            map_file=map_file,
-        )
         if start_file is not None:
             write_start(compiled, start_file)
     if query is not None and len(pieces) > 1:

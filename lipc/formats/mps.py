@@ -44,9 +44,9 @@ def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> I
     yield (comments + "NAME lipc FREE\nROWS\n N OBJ\n").encode("ascii")
     for batch in batches(len(kinds)):
         yield interleave(len(kinds[batch]), kinds[batch].tolist(), parts.rows[batch].tolist(), "\n")
-    yield b"COLUMNS\n"
+    yield b"COLUMNS"
     yield from _columns(parts, program.integer)
-    yield b"RHS\n"
+    yield b"\nRHS\n"
     yield from _values(" RHS ", parts.rows, sides, np.flatnonzero(sides))
     if not np.isnan(widths).all():
         yield b"RANGES\n"
@@ -95,21 +95,25 @@ def _widths(lower: Floats, upper: Floats) -> tuple[NDArray[np.bool_], Floats]:
 
 
 def _columns(parts: Portable, integer: NDArray[np.bool_]) -> Iterator[bytes]:
-    """Write the columns one after the other, the objective first, runs of integer columns between markers."""
+    """Write the columns one after the other, the objective first, runs of integer columns between markers.
+
+    A line begins with its line end: one text less to be joined for each nonzero.
+    """
     table = _with_cost(parts)
-    heads = texts([f" {name} " for name in parts.columns])
+    heads = texts([f"\n {name} " for name in parts.columns])
     rows = texts(["OBJ ", *(f"{name} " for name in parts.rows)])
     edges = np.flatnonzero(np.diff(integer.astype(np.int8), prepend=0, append=0))
     places = table.indptr[edges]  # integer runs start at even, stop at odd edges
-    markers = [f" MARKER_{k + 1} 'MARKER' '{('INTORG', 'INTEND')[k % 2]}'\n" for k in range(len(edges))]
+    markers = [f"\n MARKER_{k + 1} 'MARKER' '{('INTORG', 'INTEND')[k % 2]}'" for k in range(len(edges))]
     for batch in batches(table.nnz):
         count = batch.stop - batch.start
-        owner = np.searchsorted(table.indptr, np.arange(batch.start, batch.stop), side="right") - 1
-        names = heads[owner].tolist()
+        first, last = np.searchsorted(table.indptr, [batch.start, batch.stop - 1], side="right") - 1
+        within = np.diff(np.clip(table.indptr[first : last + 2], batch.start, batch.stop))
+        names = np.repeat(heads[first : last + 1], within).tolist()
         for k in range(*np.searchsorted(places, [batch.start, batch.stop])):
             names[places[k] - batch.start] = markers[k] + names[places[k] - batch.start]
         where = rows[table.indices[batch]].tolist()
-        yield interleave(count, names, where, numbers(table.data[batch]), "\n")
+        yield interleave(count, names, where, numbers(table.data[batch]))
     if edges.size and edges[-1] == len(integer):
         yield markers[-1].encode("ascii")
 

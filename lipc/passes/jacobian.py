@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
+from scipy.sparse import hstack
 
 from lipc.bounds.interval import intersect
 from lipc.bounds.linear import linear_bounds
@@ -35,9 +36,12 @@ from lipc.ir import (
     Sense,
     Switch,
     add,
+    as_matrix,
     evaluate,
     identity,
     pullback,
+    scatter,
+    selection,
     transpose,
 )
 from lipc.ir.euclidean import euclidean_ball, euclidean_point
@@ -166,6 +170,11 @@ def gradient_program(program: Program, cotangent: Floats) -> Program:
     return writer.builder.program(gradient, bounds=program.bounds)
 
 
+def _signed(size: int) -> Matrix:
+    """Return the identity beside its negative: what makes entries of two parts that are not negative."""
+    return as_matrix(hstack([identity(size), -identity(size)], format="csr"))
+
+
 class _Writer:
     """Appends the Jacobian to a copy of the network."""
 
@@ -210,7 +219,7 @@ class _Writer:
         # The cross-polytope has 2^n facets; v = p - n with (p, n) in a simplex needs one row.
         self.directions = self.builder.input(Polytope.simplex(2 * size), origin=Origin("v"))
         self.builder.origin = Origin("direction")
-        return self.builder.affine({self.directions: np.hstack([np.eye(size), -np.eye(size)])})
+        return self.builder.affine({self.directions: _signed(size)})
 
     def _output_norm(self, tangent: int) -> int:
         """Append the norm of ``J v``: v and -v lie in the ball together, so the first entry may count with its sign."""
@@ -220,7 +229,7 @@ class _Writer:
         if self.question.output_norm is Norm.L1:
             magnitudes = self.builder.abs(self.builder.select(tangent, np.arange(1, size)))
             self.builder.origin = Origin("objective")
-            return self.builder.affine({tangent: np.eye(1, size), magnitudes: np.ones((1, size - 1))})
+            return self.builder.affine({tangent: selection([0], size), magnitudes: np.ones((1, size - 1))})
         self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
         return self.builder.affine({self.builder.switch(tangent, self.outputs): np.ones((1, size))})
 
@@ -262,9 +271,11 @@ class _Writer:
             self.outputs = self.builder.input(
                 Polytope.box(np.zeros(size - 1), np.ones(size - 1)), Kind.BIT, Origin("output")
             )
-            return self.builder.affine({self.outputs: 2.0 * np.eye(size)[:, 1:]}, [1.0, *[-1.0] * (size - 1)])
+            return self.builder.affine(
+                {self.outputs: scatter(np.arange(1, size), size) * 2.0}, [1.0, *[-1.0] * (size - 1)]
+            )
         self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
-        return self.builder.affine({self.outputs: np.eye(size)})
+        return self.builder.affine({self.outputs: identity(size)})
 
     def _sum(self, origin: Origin, summands: list[tuple[Matrix | None, int]]) -> int:
         """Append the sum of ``matrix @ value``; a matrix `None` is the identity."""
@@ -287,7 +298,7 @@ class _Writer:
             return self.builder.affine({magnitude: np.ones((1, size))})
         self.directions = self.builder.input(Polytope.one_of(2 * size), Kind.BIT, Origin("entry"))
         self.builder.origin = Origin("chosen")
-        both = self.builder.affine({gradient: np.vstack([np.eye(size), -np.eye(size)])})
+        both = self.builder.affine({gradient: transpose(_signed(size))})
         self.chosen = self.builder.switch(both, self.directions)
         self.builder.origin = Origin("objective")
         return self.builder.affine({self.chosen: np.ones((1, 2 * size))})
