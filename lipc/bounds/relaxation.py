@@ -123,6 +123,11 @@ class Relaxation:
         proposal = self.engine.minimize(0, 0, seconds)
         return None if proposal is None else proposal.point
 
+    def likely_point(self, columns: NDArray[np.int64], costs: Floats, seconds: float = np.inf) -> Floats | None:
+        """Return a point with ``costs @ x[columns]`` small, as the solver proposes it; `None` if it found none."""
+        proposal = self.engine.minimize_sum(columns, costs, seconds)
+        return None if proposal is None else proposal.point
+
     def fix(self, column: int, lower: float, upper: float) -> None:
         """Change the bounds of a column for a while: rows that hold bounds as coefficients stay as they are."""
         self.lower[column], self.upper[column] = lower, upper

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count, product
 from time import monotonic
 
@@ -26,6 +26,7 @@ from lipc.certify import Regions
 from lipc.errors import QueryError
 from lipc.ir import Floats, Norm, Program, evaluate, pullback
 from lipc.search.conflicts import States
+from lipc.search.incumbents import Incumbents
 from lipc.search.nodes import Node, objectives_of
 from lipc.search.possible import Possible
 from lipc.search.pseudocosts import Decision, PseudoCosts
@@ -93,6 +94,7 @@ class BranchAndBound:
         self.slacks = np.abs(self.weights) @ self.unrolled.slack
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
+        self.incumbents = Incumbents(program, question, self.unrolled, deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
         self.sdp: Callable[[Quadratic], Sdp] = Sdp
         self.restricted = restrict
@@ -146,11 +148,20 @@ class BranchAndBound:
     def restart(self, nodes: list[Node], deadline: float) -> None:
         """Go on with other nodes; what is known of neurons and decisions is kept."""
         self.deadline = self.possible.deadline = self.regions.deadline = deadline
+        self.incumbents.search.deadline = self.incumbents.search.regions.deadline = deadline
         self.open, self.deep = [], []
         self.current = self.highest = self.left = -np.inf
         self.goal = self.target()
         for node in nodes:
             self._push(node)
+
+    def discard(self, nodes: list[Node]) -> None:
+        """Forget open nodes that elsewhere were found to hold nothing above the target; `upper` counts them on."""
+        gone = set(nodes)
+        self.highest = max(self.highest, *(node.bound for node in gone), -np.inf)
+        self.open = [each for each in self.open if each[2] not in gone]
+        heapify(self.open)
+        self.deep = [each for each in self.deep if each not in gone]
 
     def open_nodes(self) -> list[Node]:
         """Return what is open."""
@@ -271,12 +282,20 @@ class BranchAndBound:
                 if node.states is not known and not self._may_be(node.states):
                     return -np.inf
                 known = node.states
+                if self.incumbents.is_due(self.nodes):
+                    self._look(node, quadratic, point)
                 further = self._split(node, quadratic, probes)
                 if further is node:
                     return node.bound
             if further is None:
                 return -np.inf
             node = further
+
+    def _look(self, node: Node, quadratic: Quadratic, point: Point) -> None:
+        """Look for a better point near a node."""
+        found = self.incumbents.near(node.states, quadratic, point, self.possible)
+        if found is not None and found.value > self.target():
+            self.on_point(found.x)
 
     def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
         """Return a node with better multipliers, as far as they bring its bound down to the target."""

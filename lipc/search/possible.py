@@ -89,15 +89,8 @@ class Possible:
             `False` is proven. No point where the solver gave none.
         """
         self.programs += 1
-        for at in np.flatnonzero(states != self.set).tolist():
-            low, high = self.home[at]
-            if states[at] != FREE:
-                if not low <= states[at] <= high:
-                    return False, None
-                low = high = float(states[at])
-            self.relaxation.fix(self.columns[at], low, high)
-            self.set[at] = states[at]
-        first = self.relaxation.first[self.input]
+        if not self._set(states):
+            return False, None
         point = self.relaxation.any_point(self.deadline - monotonic())
         if point is None:
             multipliers = self.relaxation.refutation()
@@ -105,7 +98,37 @@ class Possible:
                 self._learn(multipliers)
             return multipliers is None, None
         self.shown.add(point)
-        return True, point[first : self.relaxation.first[self.input + 1]]
+        return True, self._inputs_of(point)
+
+    def likely_point(self, states: States, lean: Floats) -> Floats | None:
+        """Return a point of the domain where the relaxation has some states, and others as they lean.
+
+        Parameters
+        ----------
+        lean
+            Shape ``(bits,)``: how much each bit is to be on, if that is positive, or off.
+        """
+        self.programs += 1
+        if not self._set(states):
+            return None
+        point = self.relaxation.likely_point(np.array(self.columns, np.int64), -lean, self.deadline - monotonic())
+        return None if point is None else self._inputs_of(point)
+
+    def _set(self, states: States) -> bool:
+        """Fix states in the relaxation; return whether bounds alone allow them."""
+        for at in np.flatnonzero(states != self.set).tolist():
+            low, high = self.home[at]
+            if states[at] != FREE:
+                if not low <= states[at] <= high:
+                    return False
+                low = high = float(states[at])
+            self.relaxation.fix(self.columns[at], low, high)
+            self.set[at] = states[at]
+        return True
+
+    def _inputs_of(self, point: Floats) -> Floats:
+        first = self.relaxation.first
+        return np.asarray(point[first[self.input] : first[self.input + 1]])
 
     def learn(self, conflict: Conflict) -> None:
         """Keep bits that hold together on no open set, so that what is asked about has no gradient there."""

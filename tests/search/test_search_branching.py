@@ -21,6 +21,7 @@ from lipc.errors import QueryError
 from lipc.ir import Builder, Floats, Lipschitz, Objective, Polytope, Program, Sense
 from lipc.search.ascent import Found
 from lipc.search.branching import BranchAndBound
+from lipc.search.incumbents import Incumbents
 from lipc.search.shown import Shown
 from tests import oracle
 from tests.ir.sample_programs import dense, question
@@ -172,10 +173,11 @@ def test_few_open_nodes_go_deep_first(most: int, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "step", ["_bound", "_decide", "_split", "_leaf", "_push", "_drop", "_may_be", "_lower", "_visit"]
+    "step", ["_bound", "_decide", "_split", "_leaf", "_push", "_drop", "_may_be", "_lower", "_visit", "_look"]
 )
 def test_an_interrupt_anywhere_leaves_a_valid_bound(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after each of its steps, for the first few times."""
+    monkeypatch.setattr(Incumbents, "is_due", lambda *_: step == "_look")
     net = random_network(4, (3, 6, 5, 1))
     exact = Tree(net).exact()
     stopped = 0
@@ -268,6 +270,7 @@ def test_neurons_that_do_not_matter_are_decided_where_they_hide_a_region(monkeyp
         return honest(search, node, bound)  # type: ignore[arg-type]
 
     monkeypatch.setattr(BranchAndBound, "_leaf", leaf)
+    monkeypatch.setattr(Incumbents, "is_due", lambda *_: False)  # what it finds leaves nothing to be decided
     # A neuron that the objective does not depend on when another one is off.
     weights = [np.array([[1.0, 0.5], [-1.0, 0.25]]), np.array([[1.0, -3.0], [1.0, 1.0]]), np.array([[2.0, 0.5]])]
     net = Network(weights, [np.array([0.1, -0.2]), np.array([-0.3, 0.1]), np.zeros(1)])
