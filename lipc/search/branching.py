@@ -294,8 +294,8 @@ class BranchAndBound:
     def _look(self, node: Node, quadratic: Quadratic, point: Point) -> None:
         """Look for a better point near a node."""
         found = self.incumbents.near(node.states, quadratic, point, self.possible)
-        if found is not None and found.value > self.target():
-            self.on_point(found.x)
+        if found is not None and found.value > self.goal:
+            self._offer(found.x)
 
     def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
         """Return a node with better multipliers, as far as they bring its bound down to the target."""
