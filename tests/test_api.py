@@ -235,6 +235,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "union": {"certify", "compiler", "ir", "options", "pair", "query", "result", "run", "solvers"},
     "driver": {
+        "mip",
         "compiler",
         "frontends",
         "models",
