@@ -256,7 +256,6 @@ ROOMS: dict[str, set[str]] = {
         "mip",
         "compiler",
         "frontends",
-        "mip",
         "models",
         "options",
         "passes",
