@@ -253,9 +253,9 @@ ROOMS: dict[str, set[str]] = {
     },
     "union": {"certify", "compiler", "history", "ir", "options", "pair", "query", "result", "run", "solvers"},
     "driver": {
+        "mip",
         "compiler",
         "frontends",
-        "mip",
         "models",
         "options",
         "passes",

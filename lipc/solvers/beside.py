@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 from lipc.errors import SolverFailedError
@@ -64,6 +65,18 @@ def run_beside(
     if failures:
         raise SolverFailedError(f"{title} failed: {failures[0]}") from failures[0]
     return interrupted
+
+
+@contextlib.contextmanager
+def tailed(log: LogLine | None) -> Iterator[LogTail | None]:
+    """Make a folder for a log, if anyone wants one: what is not there cannot be left behind."""
+    if log is None:
+        yield None
+        return
+    with TemporaryDirectory(prefix="lipc-") as folder:
+        tail = LogTail(Path(folder) / "solver.log", log)
+        yield tail
+        tail.poll(last=True)
 
 
 class LogTail:

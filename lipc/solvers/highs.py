@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ import numpy as np
 from lipc.errors import SolverError, SolverFailedError
 from lipc.formats.solutions import SolutionFile
 from lipc.solvers.base import Capabilities, Ending, Outcome, Progress, Solver, Task
-from lipc.solvers.beside import LogTail, run_beside
+from lipc.solvers.beside import run_beside, tailed
 from lipc.solvers.command import FINEST_GAP
 from lipc.solvers.handover import Handover
 from lipc.solvers.judge import Claim, judge
@@ -44,11 +43,10 @@ class Highs(Solver):
         self.capabilities.check_formulation(task.program.formulation, self.title)
         began = monotonic()
         handover = Handover.of(task)
-        with TemporaryDirectory(prefix="lipc-") as folder:
-            session = _Session(_import(), handover, Path(folder) / "highs.log" if self.log else None)
+        with tailed(self.log) as tail:
+            session = _Session(_import(), handover, None if tail is None else tail.path)
             if np.isfinite(task.time_limit):
                 session.set("time_limit", max(task.time_limit - (monotonic() - began), 0.0))
-            tail = LogTail(Path(folder) / "highs.log", self.log) if self.log else None
 
             def poll() -> None:
                 if tail is not None:
@@ -58,8 +56,6 @@ class Highs(Solver):
                     on_progress(Progress(handover.bound(bound), nodes))
 
             interrupted = run_beside(session.run, on_poll=poll, interrupt=session.interrupt, title=self.title)
-            if tail is not None:
-                tail.poll(last=True)
         return session.outcome(interrupted)
 
 

@@ -15,7 +15,7 @@ from lipc.formats.mps import mps_chunks
 from lipc.ir import Floats
 from lipc.mip import MixedIntegerProgram, scale
 from lipc.solvers.base import Capabilities, Ending, Outcome, Progress, Solver, Task
-from lipc.solvers.beside import LogTail, run_beside
+from lipc.solvers.beside import LogTail, run_beside, tailed
 from lipc.solvers.guidance import SCIP_SETTINGS, branching_priorities
 from lipc.solvers.handover import Handover
 
@@ -62,18 +62,18 @@ class Scip(Solver):
                 path = Path(folder) / "model.mps"
                 path.write_bytes(b"".join(mps_chunks(handover.program)))
                 model.readProblem(str(path))
-                session = _Session(scip, model, handover)
-                session.configure()
-                if np.isfinite(task.time_limit):
-                    model.setParam("limits/time", max(task.time_limit - (monotonic() - started), 0.0))
-                log = Path(folder) / "scip.log"
-                if self.log is not None:
-                    model.setLogfile(str(log))
-                session.run(on_progress, None if self.log is None else LogTail(log, self.log))
-                model.setLogfile(None)
         except OSError as error:
             reason = error.strerror or str(error)
             raise SolverError(f"the program cannot be handed to SCIP: {reason}", where=gettempdir()) from error
+        session = _Session(scip, model, handover)
+        session.configure()
+        with tailed(self.log) as tail:
+            if tail is not None:
+                model.setLogfile(str(tail.path))
+            if np.isfinite(task.time_limit):
+                model.setParam("limits/time", max(task.time_limit - (monotonic() - started), 0.0))
+            session.run(on_progress, tail)
+            model.setLogfile(None)
         return session.outcome()
 
 
@@ -142,8 +142,6 @@ class _Session:
         # Again and again: an interrupt before SCIP began to solve is forgotten.
         stop = self.model.interruptSolve
         self.interrupted = run_beside(self._optimize, on_poll=poll, interrupt=stop, title="SCIP")
-        if tail is not None:
-            tail.poll(last=True)
 
     def _optimize(self) -> None:
         self.model.optimizeNogil()
