@@ -45,7 +45,6 @@ def compile_and_write(network: Path, norm: str, mode: str, method: str) -> None:
         ("linf", "reverse", "linear"),
         ("l1", "forward", "interval"),
         ("l1", "reverse", "interval"),
-        ("l2", "forward", "interval"),
     ],
 )
 def test_nothing_is_as_large_as_inputs_times_neurons(
