@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from lipc.batches.answers import to_pandas
+    from lipc.batches.run import batch
+    from lipc.checking import Check, check
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
 _HOMES = {
+    "Check": "lipc.checking",
     "Compiled": "lipc.compiler",
     "Functional": "lipc.query",
     "LipcError": "lipc.errors",
@@ -32,17 +36,21 @@ _HOMES = {
     "Query": "lipc.query",
     "Result": "lipc.result",
     "ball": "lipc.query",
+    "batch": "lipc.batches.run",
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
+    "check": "lipc.checking",
     "compile": "lipc.compiler",
     "estimate": "lipc.estimators.run",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
     "split": "lipc.pieces",
+    "to_pandas": "lipc.batches.answers",
     "write_model": "lipc.formats.output",
 }
 
 __all__ = [
+    "Check",
     "Compiled",
     "Functional",
     "LipcError",
@@ -53,13 +61,16 @@ __all__ = [
     "Result",
     "__version__",
     "ball",
+    "batch",
     "box",
     "certify_radius",
+    "check",
     "compile",
     "estimate",
     "from_weights",
     "solve",
     "split",
+    "to_pandas",
     "write_model",
 ]
 

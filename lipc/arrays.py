@@ -42,6 +42,37 @@ def read_numbers(text: str, option: str) -> Floats:
     return numbers
 
 
+def read_points(text: str, option: str) -> Floats:
+    """Return the points in a file, shape ``(k, n)``: the rows of a .npy array, or the lines of a text file.
+
+    Of an array of more axes, all behind the first are one.
+
+    Raises
+    ------
+    QueryError
+        If there is no such file, it holds something else than numbers, or its lines have not as many each.
+    """
+    where = f"{option} {text}"
+    if "\0" in text:
+        raise QueryError("cannot be read: no path holds a NUL character", where=f"{option} {text!r}")
+    path = Path(text)
+    try:
+        if path.suffix == ".npy":
+            with path.open("rb") as handle:
+                points = _npy_array(handle)
+            points = points.reshape(len(points), -1) if points.ndim > 1 else points.reshape(1, -1)
+        else:
+            lines = [_line_numbers(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            points = np.array(lines, np.float64)
+    except OSError as error:
+        raise QueryError(f"cannot be read: {error.strerror or error}", where=where) from None
+    except _BROKEN as error:
+        raise QueryError(f"holds something else than rows of numbers: {error}", where=where) from None
+    if not points.size:
+        raise QueryError("holds no point", where=where)
+    return points
+
+
 def read_halfspaces(text: str) -> tuple[Floats, Floats]:
     """Return A, shape ``(m, n)``, and b, shape ``(m,)``, of a .npz file: the half-spaces ``A x <= b``.
 
@@ -92,8 +123,11 @@ _BROKEN = (
 
 
 def _text_numbers(path: Path) -> Floats:
-    content = path.read_text(encoding="utf-8").replace(",", " ").replace(";", " ").split()
-    return np.array([float(word) for word in content])
+    return np.array(_line_numbers(path.read_text(encoding="utf-8")))
+
+
+def _line_numbers(text: str) -> list[float]:
+    return [float(word) for word in text.replace(",", " ").replace(";", " ").split()]
 
 
 def _npy_numbers(path: Path) -> Floats:

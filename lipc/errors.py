@@ -92,6 +92,10 @@ class SolverError(LipcError):
     """A solver that is missing, fails, or leaves no answer."""
 
 
+class EngineError(LipcError):
+    """A place to work at that is not there: no process can be started, a cluster does not answer."""
+
+
 class SolverFailedError(SolverError):
     """A solver that broke down while it solved; what was known before still holds."""
 

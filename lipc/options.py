@@ -44,6 +44,8 @@ class Options:
         of networks with a few hundred inputs and neurons. ``auto``: that one where it can, and else a solver.
     jobs
         Processes of the branch and bound on the SDP bound.
+    scheduler
+        Address of the scheduler of a Dask cluster that does that search instead; empty: none (`lipc.engine.cluster`).
     """
 
     time_limit: float = float("inf")
@@ -53,6 +55,7 @@ class Options:
     safe_upper: bool = False
     search: Search = "auto"
     jobs: int = 1
+    scheduler: str = ""
 
     def __post_init__(self) -> None:
         if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0 and self.jobs >= 1):

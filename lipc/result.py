@@ -9,6 +9,7 @@ import numpy as np
 
 from lipc.certify import Witness
 from lipc.compiler import Neurons
+from lipc.history import Moment
 from lipc.passes.history import Stage
 from lipc.record import SCHEMA, Asked
 
@@ -63,6 +64,8 @@ class Result:
         Nodes of the branch and bound that proved the upper side without the solver (``safe_upper``).
     asked
         The files with their SHA-256, the question in full, and the limits: what `lipc.verify` needs.
+    history
+        The pair over time: seconds since the start, lower, upper, nodes; at most 200 moments.
     """
 
     status: str
@@ -81,6 +84,7 @@ class Result:
     note: str = ""
     proof_nodes: int = 0
     asked: Asked | None = None
+    history: tuple[Moment, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; an infinite number becomes `None`."""
@@ -101,6 +105,7 @@ class Result:
             "time": {stage: round(seconds, 6) for stage, seconds in self.time.items()},
             "query": self.query,
             "note": self.note,
+            "history": [[round(at, 6), _finite(low), _finite(high), nodes] for at, low, high, nodes in self.history],
             **(asdict(self.asked) if self.asked else {}),
         }
 

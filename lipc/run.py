@@ -13,6 +13,7 @@ from time import monotonic
 import numpy as np
 
 from lipc.compiler import Compiled
+from lipc.history import Moment
 from lipc.mip import MixedIntegerProgram
 from lipc.options import Options, Report
 from lipc.passes.history import history
@@ -90,6 +91,7 @@ class Run(State):
         kinds = (witness_kind, self.pair.upper_kind) if self.sign > 0 else (self.pair.upper_kind, witness_kind)
         if ending is Ending.INFEASIBLE:
             low = high = 0.0
+        self.history.add(Moment(monotonic() - self.started, low, high, self.nodes))
         return Result(
             status=ending.value,
             lower=low,
@@ -106,6 +108,7 @@ class Run(State):
             time={**self.seconds, "total": sum(self.seconds.values())},
             query=self.compiled.describe(),
             note=self.note or self._remark(),
+            history=self.history.thinned(),
         )
 
     def _remark(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from lipc.errors import QueryError
 from lipc.frontends import Network
 from lipc.frontends.vnnlib import InputProperty, read_vnnlib
 from lipc.ir import Floats, Norm, Polytope
+from lipc.passes.base import Pass
+from lipc.passes.bounds import Method
+from lipc.passes.jacobian import Mode
+from lipc.passes.pipeline import Level, named_pipeline, parse_pipeline
 from lipc.query import Query
 
 Numbers: TypeAlias = "str | Floats"
@@ -52,13 +56,13 @@ class Words:
     output_norm: str | None = None
     objective: str | None = None
 
-    def understood(self) -> Stated:
-        """Return what they mean, the files read.
+    def check(self) -> None:
+        """Check what can be seen without reading a file.
 
         Raises
         ------
-        QueryError, ModelError
-            If they contradict each other or a file cannot be read.
+        QueryError
+            If words contradict each other, or the output cannot be read.
         """
         domains = [
             name
@@ -67,8 +71,25 @@ class Words:
         ]
         if len(domains) > 1:
             raise QueryError(f"{' and '.join(domains)} are {len(domains)} domains", hint="give one of them")
-        if self.output is not None and not self.output.strip():
-            raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
+        if (self.center is None) != (self.radius is None):
+            raise QueryError("--center and --radius belong together", hint="give both")
+        for name, value, verb in (("--clip", self.clip, "cuts"), ("--ball", self.ball, "is the shape of")):
+            if value is not None and self.center is None:
+                raise QueryError(f"{name} {verb} a ball", hint="give --center and --radius too, or use --box")
+        if self.output is not None:
+            if not self.output.strip():
+                raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
+            queries.parse_output(self.output)
+
+    def understood(self) -> Stated:
+        """Return what they mean, the files read.
+
+        Raises
+        ------
+        QueryError, ModelError
+            If they contradict each other or a file cannot be read.
+        """
+        self.check()
         found = None if self.vnnlib is None else read_vnnlib(self.vnnlib)
         fields = {
             "domain": found.domain if found else self._domain(),
@@ -82,11 +103,6 @@ class Words:
         return Stated(given, found, cut, tuple(found.warnings) if found else ())
 
     def _domain(self) -> Polytope | None:
-        if (self.center is None) != (self.radius is None):
-            raise QueryError("--center and --radius belong together", hint="give both")
-        for name, value, verb in (("--clip", self.clip, "cuts"), ("--ball", self.ball, "is the shape of")):
-            if value is not None and self.center is None:
-                raise QueryError(f"{name} {verb} a ball", hint="give --center and --radius too, or use --box")
         if self.center is not None and self.radius is not None:
             return queries.ball(_numbers(self.center, "--center"), self.radius, self.clip, Norm(self.ball or "linf"))
         if self.box is not None:
@@ -96,6 +112,46 @@ class Words:
                 raise QueryError(message, hint="give as many of both")
             return queries.box(low, high)
         return None
+
+
+@dataclass(frozen=True)
+class PassWords:
+    """The options that choose the passes, as they were given; `None`: not given.
+
+    Parameters
+    ----------
+    level, mode, bounds
+        Of a named pipeline, as `named_pipeline` takes them.
+    passes
+        A pipeline as a text, instead.
+    """
+
+    level: int | None = None
+    passes: str | None = None
+    mode: Mode | None = None
+    bounds: Method | None = None
+
+    def understood(self, default: Level = 2) -> tuple[Pass, ...]:
+        """Return the passes; `default` is the level if none is named.
+
+        Raises
+        ------
+        SourceError
+            If `passes` cannot be read.
+        QueryError
+            If options contradict each other.
+        """
+        if self.passes is None:
+            level = default if self.level is None else cast("Level", self.level)
+            return named_pipeline(level, self.mode or "auto", self.bounds or "linear")
+        for name, value, instead in (
+            (f"-O{self.level}", self.level, "name the passes alone"),
+            ("--mode", self.mode, f"write jacobian{{mode={self.mode}}} there"),
+            ("--bounds", self.bounds, f"write bounds{{method={self.bounds}}} there"),
+        ):
+            if value is not None:
+                raise QueryError(f"{name} and --passes both choose the passes", hint=instead)
+        return parse_pipeline(self.passes)
 
 
 def _numbers(given: Numbers, option: str) -> Floats:

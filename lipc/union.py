@@ -11,6 +11,7 @@ import numpy as np
 from lipc.certify import Witness
 from lipc.compiler import Compiled
 from lipc.errors import EmptyDomainError
+from lipc.history import History, Moment
 from lipc.ir import Polytope
 from lipc.options import Options, Report
 from lipc.pair import relative_gap
@@ -68,6 +69,7 @@ class Union:
         self.lower = -np.inf
         self.best: Witness | None = None
         self.notes: list[str] = []
+        self.history = History()
         self.engines: list[str] = []
         self.nodes = self.proof_nodes = 0
         self.seconds: dict[str, float] = {}
@@ -192,6 +194,7 @@ class Union:
             low, high = max(low, self.lower), max(high, below)
             low, high = (low, high) if self.sign > 0 else (-high, -low)
             elapsed = monotonic() - self.started
+            self.history.add(Moment(elapsed, low, high, self.nodes + report.nodes))
             self.on_report(Report(report.stage, elapsed, low, high, self.nodes + report.nodes))
 
         run = Run.of(piece.compiled, self.solver, options, forward, monotonic(), self.lower)
@@ -235,10 +238,12 @@ class Union:
         kinds = "witness" if self.best is not None else "rigorous", worst.kind
         if self.elsewhere > worst.upper:
             kinds = kinds[0], "rigorous"
+        sides = (low, high) if self.sign > 0 else (-high, -low)
+        self.history.add(Moment(monotonic() - self.started, *sides, self.nodes))
         return Result(
             status=ending.value,
-            lower=low if self.sign > 0 else -high,
-            upper=high if self.sign > 0 else -low,
+            lower=sides[0],
+            upper=sides[1],
             gap=gap,
             lower_kind=kinds[0] if self.sign > 0 else kinds[1],
             upper_kind=kinds[1] if self.sign > 0 else kinds[0],
@@ -251,4 +256,5 @@ class Union:
             time={**self.seconds, "total": sum(self.seconds.values())},
             query={**self.description, "domain": self._describe_domain()},
             note="; ".join(self.notes),
+            history=self.history.thinned(),
         )

@@ -12,7 +12,7 @@ from nets import KINDS, Network, NetworkKind, random_network
 import lipc
 from lipc import Norm, Options, Query, Result, ball, box, from_weights
 from lipc.errors import QueryError
-from lipc.ir import Polytope
+from lipc.ir import Builder, Polytope
 from lipc.query import Differences
 from lipc.verify import verify
 
@@ -187,3 +187,9 @@ def test_one_output_has_no_differences_and_one_norm() -> None:
     summed, largest = (lipc.solve(model, Query(output_norm=norm)) for norm in (Norm.L1, Norm.LINF))
     assert summed.lower == largest.lower
     assert not summed.query["several_outputs"]
+
+
+def test_a_network_that_is_its_input_alone() -> None:
+    builder = Builder()
+    program = builder.program(builder.input(Polytope.box(-np.ones(3), np.ones(3))))
+    assert lipc.solve(program).lower == 1.0

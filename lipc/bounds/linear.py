@@ -8,6 +8,7 @@ a step loses is at most the unit roundoff times the absolute products times the 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,10 @@ GROWTH = 4
 """How much larger than a block the next may be: what a row needs is only known from the rows before."""
 
 
-def linear_bounds(program: Program, *, only_new: bool = False) -> dict[int, Interval]:
+Switches = Literal["hull", "worst"]
+
+
+def linear_bounds(program: Program, *, only_new: bool = False, switches: Switches = "hull") -> dict[int, Interval]:
     """Return sound bounds of every value.
 
     Interval bounds everywhere; values that a switch or conditional reads, and the result, get linear bounds on top
@@ -36,8 +40,11 @@ def linear_bounds(program: Program, *, only_new: bool = False) -> dict[int, Inte
     ----------
     only_new
         Take bounds that the program already has as they are.
+    switches
+        How an undecided switch of an operand of either sign is relaxed, unless it is a relu. ``hull``: by the lines of
+        the convex hull (Shi et al. 2022). ``worst``: by the bounds of the operand alone (RecurJac, Zhang et al. 2019).
     """
-    relaxation = _Relaxation(program, {})
+    relaxation = _Relaxation(program, {}, switches)
     wanted = _wanted(program)
     for value, op in enumerate(program.ops):
         interval = interval_of(program, value, relaxation.bounds)
@@ -81,6 +88,7 @@ class _Relaxation:
 
     program: Program
     bounds: dict[int, Interval]
+    switches: Switches = "hull"
     terms: dict[tuple[int, int], tuple[int, Floats]] = field(default_factory=dict)
 
     def tighten(self, value: int, chosen: NDArray[np.int64]) -> Interval:
@@ -162,7 +170,9 @@ class _Relaxation:
         """
         operand = self.bounds[op.operand]
         relu = is_relu(self.program, op)
-        upper_slope, upper_offset, lower_slope, lower_offset = _lines(operand, self.bounds[op.bit], relu=relu)
+        hull = self.switches == "hull"
+        lines = _lines(operand, self.bounds[op.bit], relu=relu, hull=hull)
+        upper_slope, upper_offset, lower_slope, lower_offset = lines
         positive = coefficients.with_values(np.maximum(coefficients.values, 0.0))
         reach = np.maximum(np.abs(upper_offset), np.abs(lower_offset)) * 2 * (op.size + 3) + 6 * operand.magnitude
         of_all = coefficients.dot(np.stack([lower_offset, -reach]))
@@ -207,7 +217,7 @@ class _Backward:
         return limits
 
 
-def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Floats, Floats, Floats]:
+def _lines(operand: Interval, bit: Interval, *, relu: bool, hull: bool = True) -> tuple[Floats, Floats, Floats, Floats]:
     """Return slopes and offsets of an upper and a lower line for the switch of each entry of the operand.
 
     Slopes are in [0, 1], any such slope is valid; the offsets are then rounded outward.
@@ -216,8 +226,10 @@ def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Flo
     crosses = (low < 0) & (high > 0)
     width = np.where(crosses, high - low, 1.0)
     chord = np.clip(np.where(crosses, high / width, 0.0), 0.0, 1.0)
+    rising, falling = (chord, 1.0 - chord) if relu or hull else (np.zeros(len(low)), np.zeros(len(low)))
     always, never = bit.lower == 1, bit.upper == 0
-    upper_slope = np.where(always | ((high > 0) & ~crosses), 1.0, np.where(never, 0.0, chord))
+    upper_slope = np.where(crosses, rising, (high > 0).astype(np.float64))
+    upper_slope = np.where(always, 1.0, np.where(never, 0.0, upper_slope))
     # Upper line at the ends of the interval: at least 0 at `low` and at least `high` at `high`.
     upper_offset = np.maximum(-upper_slope * low, (1.0 - upper_slope) * high)
     upper_offset = np.where(crosses & ~always & ~never, _outward(upper_offset), 0.0)
@@ -225,7 +237,7 @@ def _lines(operand: Interval, bit: Interval, *, relu: bool) -> tuple[Floats, Flo
         lower_slope: Floats = np.where(crosses, (high > -low).astype(np.float64), (low >= 0).astype(np.float64))
         lower_offset: Floats = np.zeros(len(low))
     else:
-        lower_slope = np.where(crosses, 1.0 - chord, (low < 0).astype(np.float64))
+        lower_slope = np.where(crosses, falling, (low < 0).astype(np.float64))
         # Lower line: at most `low` at `low` and at most 0 at `high`.
         lower_offset = np.minimum((1.0 - lower_slope) * low, -lower_slope * high)
         lower_offset = np.where(crosses & ~always & ~never, -_outward(-lower_offset), 0.0)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, vstack
 
+from lipc.errors import InternalError
 from lipc.formats.text import Portable, Text, batches, interleave, numbers, portable, texts
 from lipc.ir import Floats
-from lipc.mip import MixedIntegerProgram
+from lipc.mip import Indicators, MixedIntegerProgram
 
 
 def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> Iterator[bytes]:
@@ -52,6 +53,8 @@ def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> I
         yield from _values(" RNG ", parts.rows, widths, np.flatnonzero(~np.isnan(widths)))
     yield b"BOUNDS\n"
     yield from _bounds(parts.columns, program.column_lower, program.column_upper, program.integer)
+    yield from _sets(parts.columns, program.sets)
+    yield from _indicators(parts, program.indicators)
     yield b"ENDATA\n"
 
 
@@ -153,6 +156,37 @@ def _bounds(names: Text, lower: Floats, upper: Floats, integer: NDArray[np.bool_
         again = np.where(single[batch], "", name)
         fields = (first[batch], name, low, second[batch], again, high)
         yield interleave(len(name), *(field.tolist() for field in fields))
+
+
+def _sets(names: Text, sets: NDArray[np.int64]) -> Iterator[bytes]:
+    """Write special ordered sets in two fields: of sets in three, SCIP and Gurobi take no notice.
+
+    A member that begins with S is the head of another set to Gurobi 13.
+    """
+    if len(sets):
+        yield b"SOS\n"
+        for name in names[np.unique(sets)].tolist():
+            if name[:1] in "sS":
+                raise InternalError(f"the member {name} of a set begins with S: Gurobi takes it for a set")
+    for batch in batches(len(sets)):
+        numbers_of = [str(number) for number in range(batch.start + 1, batch.stop + 1)]
+        first, second = (names[sets[batch, side]].tolist() for side in (0, 1))
+        yield interleave(len(first), " S1 set_", numbers_of, "\n ", first, " 1\n ", second, " 2\n")
+
+
+def _indicators(parts: Portable, indicators: Indicators) -> Iterator[bytes]:
+    if len(indicators.row):
+        yield b"INDICATORS\n"
+    for batch in batches(len(indicators.row)):
+        row, bit, when = indicators.row[batch], indicators.bit[batch], indicators.when[batch]
+        fields = (
+            parts.rows[row].tolist(),
+            " ",
+            parts.columns[bit].tolist(),
+            " ",
+            [str(each) for each in when.tolist()],
+        )
+        yield interleave(len(row), " IF ", *fields, "\n")
 
 
 def _tails(values: Floats, wanted: NDArray[np.bool_]) -> Text:

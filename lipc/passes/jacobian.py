@@ -137,6 +137,39 @@ def _check_continuous(program: Program) -> None:
                 )
 
 
+def gradient_program(program: Program, cotangent: Floats) -> Program:
+    """Return a network with the gradient of a weighted sum of its outputs as the result.
+
+    Parameters
+    ----------
+    program
+        A network with a Lipschitz question; its bounds are kept.
+    cotangent
+        Shape ``(m,)``: the weights c of the ``m`` entries of its result.
+
+    Returns
+    -------
+    Program
+        The network, and ``J' c`` by the chain rule over its own bits, shape ``(n,)``. It asks nothing.
+
+    Raises
+    ------
+    QueryError
+        If the result is not continuous.
+    """
+    if program.objective is None or program.objective.lipschitz is None:
+        raise InternalError("gradient_program: the program asks no Lipschitz question")
+    _check_continuous(program)
+    network_input, domain = program.network_input()
+    writer = _Writer(program, program.objective.lipschitz, network_input)
+    writer.builder.origin = Origin("c")
+    gradient = writer.pull(writer.builder.constant(cotangent))
+    if gradient is None:
+        writer.builder.origin = Origin("gradient")
+        gradient = writer.builder.constant(np.zeros(domain.size))
+    return writer.builder.program(gradient, bounds=program.bounds)
+
+
 def _signed(size: int) -> Matrix:
     """Return the identity beside its negative: what makes entries of two parts that are not negative."""
     return as_matrix(hstack([identity(size), -identity(size)], format="csr"))
@@ -202,8 +235,16 @@ class _Writer:
 
     def reverse(self) -> int:
         """Append ``g = J' c`` from the result on; return the objective."""
+        gradient = self.pull(self._cotangent())
+        if gradient is None:
+            self.builder.origin = Origin("objective")
+            return self.builder.constant([0.0])
+        return self._input_norm(gradient)
+
+    def pull(self, cotangent: int) -> int | None:
+        """Append ``J' c`` for a value c; `None` if the result does not depend on the input."""
         ops = self.program.ops
-        adjoint_terms: dict[int, list[tuple[Matrix | None, int]]] = {self.program.result: [(None, self._cotangent())]}
+        adjoint_terms: dict[int, list[tuple[Matrix | None, int]]] = {self.program.result: [(None, cotangent)]}
         for value in range(self.program.result, self.network_input, -1):
             summands = adjoint_terms.pop(value, [])
             op = ops[value]
@@ -218,10 +259,7 @@ class _Writer:
                 switched = self.builder.switch(adjoint, op.bit, origin)
                 adjoint_terms.setdefault(op.operand, []).append((None, switched))
         summands = adjoint_terms.get(self.network_input, [])
-        if not summands:
-            self.builder.origin = Origin("objective")
-            return self.builder.constant([0.0])
-        return self._input_norm(self._sum(Origin("gradient"), summands))
+        return self._sum(Origin("gradient"), summands) if summands else None
 
     def _cotangent(self) -> int:
         """Append c: 1 for one output; for several a choice of one of them, or signs of which the first is positive."""

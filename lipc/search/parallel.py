@@ -1,4 +1,4 @@
-"""The branch and bound by several processes: open nodes are independent questions that share what is attained.
+"""The branch and bound at several seats of an engine: open nodes are independent questions that share what is attained.
 
 In rounds: the best nodes are dealt out, each process searches its own for a while, and what is left comes back. So the
 result does not depend on which process is faster. A process that dies loses nothing: its nodes are dealt out again, and
@@ -14,12 +14,12 @@ from time import monotonic
 
 import numpy as np
 
+from lipc.engine import Engine, Seat
 from lipc.errors import printable
 from lipc.ir import Floats, Program
 from lipc.search.branching import BranchAndBound
 from lipc.search.nodes import Node
-from lipc.search.processes import Worker
-from lipc.search.worker import Batch, Left
+from lipc.search.worker import Batch, Left, Searcher
 
 ALONE = 200
 """Nodes that are searched before processes are started: most questions need no more."""
@@ -42,8 +42,8 @@ class ParallelSearch(BranchAndBound):
 
     Parameters
     ----------
-    jobs
-        How many.
+    engine
+        Where they are.
     """
 
     def __init__(
@@ -53,12 +53,13 @@ class ParallelSearch(BranchAndBound):
         on_point: Callable[[Floats], None],
         deadline: float,
         *,
-        jobs: int,
+        engine: Engine,
     ) -> None:
         super().__init__(program, target, on_point, deadline)
-        self.jobs = jobs
+        self.engine = engine
+        self.jobs = engine.size
         self.away: dict[int, list[Node]] = {}  # by process, what it is at
-        self.workers: list[Worker] = []
+        self.workers: list[Seat] = []
         self.lost = 0
 
     @property
@@ -83,10 +84,10 @@ class ParallelSearch(BranchAndBound):
     def _hire(self, stack: ExitStack) -> None:
         """Start as many processes as there is work for, but none in place of one that was lost."""
         wanted = min(self.jobs - self.lost, len(self.open) + len(self.deep))
-        new: list[Worker] = []
+        new: list[Seat] = []
         try:
             while len(self.workers) + len(new) < wanted:
-                new.append(Worker(self.program))
+                new.append(self.engine.hire(Searcher(self.program)))
                 stack.callback(new[-1].stop)
         except OSError as error:
             self._lose(wanted - len(self.workers) - len(new), error.strerror or str(error))
@@ -111,7 +112,7 @@ class ParallelSearch(BranchAndBound):
                 worker.ask(Batch(hand, self.target(), ROUND, seconds))
         alive = []
         for place, (worker, hand) in enumerate(zip(self.workers, hands, strict=True)):
-            left = worker.left(self.deadline + LATE_SECONDS - monotonic()) if hand else None
+            left = worker.answer(self.deadline + LATE_SECONDS - monotonic()) if hand else None
             self._take(hand if left is None else left.nodes, left)
             self.away.pop(place, None)
             if left is not None or not hand:

@@ -1,20 +1,10 @@
-"""A process that searches some nodes for another one: messages in on stdin, out on stdout.
-
-The first message is the program, answered by `Ready`; then come `Batch`es, each answered by what is `Left` of it. The
-process ends with its stdin, whatever it is at: whoever asked is gone.
-"""
+"""What a process of the search does: some nodes of a program at a time, and what is left of them goes back."""
 
 from __future__ import annotations
 
-import os
-import pickle
-import struct
-import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
-from queue import SimpleQueue
-from threading import Thread
 from time import monotonic
-from typing import IO, TypeAlias
 
 from lipc.ir import Floats, Program
 from lipc.search.branching import BranchAndBound
@@ -23,14 +13,8 @@ from lipc.search.nodes import Node
 MOST_POINTS = 4
 """Points handed back at a time."""
 
-HEAD = struct.Struct("<8sQ")
-MARK = b"lipc-msg"
-"""Every message begins with this and its length: what a library prints is not unpickled."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The program was taken."""
+STEP = 25
+"""Nodes after which it is seen whether a point was found: whoever asked can prove it, and everybody prune by it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,80 +38,31 @@ class Left:
     points: list[Floats]
 
 
-Message: TypeAlias = Program | Ready | Batch | Left
+@dataclass(frozen=True, eq=False)
+class Searcher:
+    """The service: a search of the program, which answers each `Batch` by what is `Left` of it."""
+
+    program: Program
+
+    def start(self) -> Callable[[Batch], Left]:
+        """Return what searches."""
+        return _Search(self.program).answer
 
 
-def write_message(sink: IO[bytes], message: Message) -> None:
-    """Write a message and what a reader needs to know of it beforehand."""
-    content = pickle.dumps(message)
-    sink.write(HEAD.pack(MARK, len(content)))
-    sink.write(content)
-    sink.flush()
+class _Search:
+    def __init__(self, program: Program) -> None:
+        self.target = float("inf")
+        self.points: list[Floats] = []
+        self.tree = BranchAndBound(program, lambda: self.target, self.points.append, float("inf"))
 
-
-def read_message(source: IO[bytes]) -> Message:
-    """Return the next message.
-
-    Raises
-    ------
-    EOFError
-        If there is none, or only a part of one.
-    ValueError
-        If what stands there is something else.
-    """
-    head = source.read(HEAD.size)
-    if len(head) < HEAD.size:
-        raise EOFError
-    mark, length = HEAD.unpack(head)
-    if mark != MARK:
-        raise ValueError("no message")
-    content = source.read(length)
-    if len(content) < length:
-        raise EOFError
-    message: Message = pickle.loads(content)
-    return message
-
-
-def main() -> None:
-    """Answer messages until there are no more; never returns."""
-    # What a library prints may not come between the messages: stdout is stderr from here on.
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    messages: SimpleQueue[Message] = SimpleQueue()
-    Thread(target=_listen, args=(source, messages), daemon=True).start()
-    try:
-        _serve(messages, sink)
-    except BaseException:
-        traceback.print_exc()  # its last line is the reason that is told
-    os._exit(1)
-
-
-def _listen(source: IO[bytes], messages: SimpleQueue[Message]) -> None:
-    """Take messages until they end, and the process with them: in the middle of a batch, too."""
-    try:
-        while True:
-            messages.put(read_message(source))
-    except EOFError:
-        os._exit(0)
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-
-
-def _serve(messages: SimpleQueue[Message], sink: IO[bytes]) -> None:
-    target = float("inf")
-    points: list[Floats] = []
-    program = messages.get()
-    assert isinstance(program, Program)
-    tree = BranchAndBound(program, lambda: target, points.append, float("inf"))
-    write_message(sink, Ready())
-    while True:
-        batch = messages.get()
-        assert isinstance(batch, Batch)
-        target = batch.target
+    def answer(self, batch: Batch) -> Left:
+        tree = self.tree
+        self.target = batch.target
         tree.restart(batch.nodes, monotonic() + batch.seconds)
         before = tree.nodes
-        tree.run(most_nodes=before + batch.most_nodes)
-        left = Left(tree.open_nodes(), tree.highest, tree.left, tree.nodes - before, points[-MOST_POINTS:])
-        points.clear()
-        write_message(sink, left)
+        last = before + batch.most_nodes
+        while tree.nodes < last and not self.points and not tree.is_complete and monotonic() <= tree.deadline:
+            tree.run(most_nodes=min(last, tree.nodes + STEP))
+        left = Left(tree.open_nodes(), tree.highest, tree.left, tree.nodes - before, self.points[-MOST_POINTS:])
+        self.points.clear()
+        return left

@@ -10,6 +10,7 @@ import numpy as np
 from lipc.certify import Conflict, Regions, Witness
 from lipc.compiler import Compiled
 from lipc.correspondence import Correspondence
+from lipc.history import History, Moment
 from lipc.ir import Norm
 from lipc.options import Options, Report
 from lipc.pair import NEARLY_ZERO, Pair
@@ -68,6 +69,7 @@ class State:
         self.engines: list[str] = []  # what the answer was worked on by
         self.nodes = self.proof_nodes = 0
         self.note = ""
+        self.history = History()
         self.seconds = {**compiled.seconds, "solve": 0.0}
         self.ending = Ending.UNPROVEN
 
@@ -127,4 +129,6 @@ class State:
 
     def report(self, stage: str, nodes: int = 0) -> None:
         """Tell where the run is; `nodes` are those that are not counted yet."""
-        self.on_report(Report(stage, monotonic() - self.started, *self.sides, self.nodes + nodes))
+        report = Report(stage, monotonic() - self.started, *self.sides, self.nodes + nodes)
+        self.history.add(Moment(report.elapsed, report.lower, report.upper, report.nodes))
+        self.on_report(report)

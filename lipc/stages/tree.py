@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 
 import numpy as np
 
+from lipc.engine import Engine
+from lipc.engine.processes import Processes
 from lipc.errors import QueryError
+from lipc.options import Options
 from lipc.search.branching import BranchAndBound
 from lipc.search.parallel import ParallelSearch
 from lipc.solvers.base import Ending
@@ -21,16 +26,39 @@ SEARCH = "branch and bound on the SDP bound"
 
 def branch(run: State) -> Ending | None:
     """Search on the SDP bound; return `None` where a solver is to go on, with that bound for a start."""
+    with ExitStack() as stack:
+        return _branch(run, stack)
+
+
+@contextmanager
+def _engine(options: Options) -> Iterator[Engine | None]:
+    """Return a context with what searches for this process; `None`: it searches alone."""
+    if options.scheduler:
+        from lipc.engine.cluster import Cluster
+
+        cluster = Cluster(options.scheduler)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+    else:
+        yield None if options.jobs == 1 else Processes(options.jobs)
+
+
+def _branch(run: State, stack: ExitStack) -> Ending | None:
     begun = monotonic()
     deadline = run.started + run.options.time_limit
     own = run.options.search != "mip"
+    if not own:
+        _note_jobs(run, "a solver of mixed-integer programs searches")
     try:
         parts = (run.compiled.reduced_exactly, run.goal, run.witnesses.offer, deadline)
-        jobs = run.options.jobs
-        tree = BranchAndBound(*parts) if jobs == 1 else ParallelSearch(*parts, jobs=jobs)
-    except QueryError:
+        engine = stack.enter_context(_engine(run.options)) if own else None
+        tree = BranchAndBound(*parts) if engine is None else ParallelSearch(*parts, engine=engine)
+    except QueryError as error:
         if run.options.search == "bab":
             raise
+        _note_jobs(run, error.message)
         return None
     if own:
         run.engines.append(SEARCH)
@@ -46,7 +74,7 @@ def branch(run: State) -> Ending | None:
     finally:
         run.pair.take_proof(tree.upper)
         run.nodes += tree.nodes
-        run.note = tree.trouble
+        run.note = tree.trouble or run.note
         run.seconds["solve"] += monotonic() - begun
     if run.is_closed() and (run.has_value or tree.is_void):
         run.engines = [SEARCH]
@@ -62,3 +90,9 @@ def branch(run: State) -> Ending | None:
 def _on_tree(run: State, tree: BranchAndBound) -> None:
     run.pair.take_proof(tree.upper)
     run.report("search", tree.nodes)
+
+
+def _note_jobs(run: State, reason: str) -> None:
+    """Say that several processes were asked for in vain."""
+    if run.options.jobs > 1:
+        run.note = f"jobs have no effect: {reason}"

@@ -21,10 +21,12 @@ from nets import random_network
 import lipc
 from lipc import Compiled, Norm, Options, Result
 from lipc.driver import Report
+from lipc.engine import messages, processes
 from lipc.ir import print_program
 from lipc.query import box
-from lipc.search import parallel, processes, worker
+from lipc.search import parallel
 from lipc.search.branching import BranchAndBound
+from lipc.search.worker import STEP, Batch, Searcher
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -63,7 +65,8 @@ def check(result: Result, answer: float) -> None:
 def speak(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Let processes run this instead; `main` is what they should."""
     home = str(Path(lipc.__file__).parents[1])
-    text = f"import sys, os, time; sys.path.append({home!r})\nfrom lipc.search import worker\n{textwrap.dedent(code)}"
+    imports = "from lipc.engine import messages, worker; from lipc.search.branching import BranchAndBound"
+    text = f"import sys, os, time; sys.path.append({home!r})\n{imports}\n{textwrap.dedent(code)}"
     monkeypatch.setattr(processes, "start_command", lambda: [sys.executable, "-c", text])
 
 
@@ -77,15 +80,29 @@ def test_a_program_is_the_same_after_a_pipe(question: Compiled) -> None:
             copy.bounds[0] = None
 
 
+def test_a_point_that_is_found_ends_a_batch_soon(question: Compiled, answer: float) -> None:
+    """Whoever asked can certify it, and all others prune by it."""
+    program = question.reduced_exactly
+    tree = BranchAndBound(program, lambda: 0.2 * answer, lambda _: None, np.inf)
+    tree.relax()
+    search = Searcher(program).start()
+    left = search(Batch(tree.open_nodes(), 0.2 * answer, 10_000, 60.0))
+    assert left.points
+    assert left.seen <= 10 * STEP
+    assert max(node.bound for node in left.nodes) >= answer
+    rest = search(Batch(left.nodes, answer * (1 + 1e-6), 10_000, 60.0))
+    assert rest.nodes == [] and rest.points == []
+
+
 def test_messages() -> None:
     pipe = BytesIO()
-    worker.write_message(pipe, worker.Ready())
+    messages.write_message(pipe, messages.Ready())
     size = pipe.tell()
     pipe.seek(0)
-    assert worker.read_message(pipe) == worker.Ready()
+    assert messages.read_message(pipe) == messages.Ready()
     for wrong, error in ((b"", EOFError), (pipe.getvalue()[: size - 1], EOFError), (b"hello, world\n" * 9, ValueError)):
         with pytest.raises(error):
-            worker.read_message(BytesIO(wrong))
+            messages.read_message(BytesIO(wrong))
 
 
 @pytest.mark.usefixtures("early")
@@ -128,7 +145,7 @@ DEAD = {
         """
         def fail(*_, **__):
             raise RuntimeError("no luck")
-        worker.BranchAndBound.run = fail
+        BranchAndBound.run = fail
         worker.main()
         """,
         "RuntimeError: no luck",
@@ -137,8 +154,8 @@ DEAD = {
         """
         real = worker.write_message
         def half(sink, message):
-            if isinstance(message, worker.Left):
-                sink.write(worker.HEAD.pack(worker.MARK, 10**6)); sink.flush(); os._exit(0)
+            if isinstance(message, messages.Answer):
+                sink.write(messages.HEAD.pack(messages.MARK, 10**6)); sink.flush(); os._exit(0)
             real(sink, message)
         worker.write_message = half
         worker.main()
@@ -148,14 +165,14 @@ DEAD = {
     "a pickle of something else": (
         """
         real = worker.write_message
-        worker.write_message = lambda sink, message: real(sink, {} if isinstance(message, worker.Left) else message)
+        worker.write_message = lambda sink, message: real(sink, {} if isinstance(message, messages.Answer) else message)
         worker.main()
         """,
         "",
     ),
     "a pickle that cannot be read": (
         """
-        sys.stdout.buffer.write(worker.HEAD.pack(worker.MARK, 20) + b"x" * 20); sys.stdout.flush(); time.sleep(60)
+        sys.stdout.buffer.write(messages.HEAD.pack(messages.MARK, 20) + b"x" * 20); sys.stdout.flush(); time.sleep(60)
         """,
         "answered something else",
     ),
@@ -182,10 +199,10 @@ def test_what_libraries_print_is_no_message(
     speak(
         monkeypatch,
         """
-        real = worker.BranchAndBound.restart
+        real = BranchAndBound.restart
         def loud(self, *args):
             print("hello"); os.write(1, b"hello"); print("hello", file=sys.stderr); real(self, *args)
-        worker.BranchAndBound.restart = loud
+        BranchAndBound.restart = loud
         worker.main()
         """,
     )
@@ -229,7 +246,7 @@ def test_one_killed_process_is_told_and_the_other_goes_on(
 def test_a_process_that_hangs_does_not_outlast_the_time_limit(
     question: Compiled, answer: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speak(monkeypatch, "worker.BranchAndBound.run = lambda *_, **__: time.sleep(60)\nworker.main()")
+    speak(monkeypatch, "BranchAndBound.run = lambda *_, **__: time.sleep(60)\nworker.main()")
     begun = time.monotonic()
     result = lipc.solve(question, options=Options(search="bab", jobs=2, time_limit=3.0))
     assert time.monotonic() - begun < 12
@@ -263,7 +280,9 @@ def test_every_time_at_which_an_interrupt_comes_is_right(
     question: Compiled, answer: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is away, coming back or pushed again counts, wherever the search is stopped."""
-    tree = parallel.ParallelSearch(question.reduced_exactly, lambda: 0.5 * answer, lambda _: None, np.inf, jobs=2)
+    tree = parallel.ParallelSearch(
+        question.reduced_exactly, lambda: 0.5 * answer, lambda _: None, np.inf, engine=processes.Processes(2)
+    )
     real = BranchAndBound._push
 
     def checked(self: BranchAndBound, node: object) -> None:
@@ -284,6 +303,7 @@ sys.path[:0] = {paths!r}
 import numpy as np
 import lipc
 from lipc.search import parallel
+from lipc.search.worker import STEP, Batch, Searcher
 from nets import random_network
 parallel.ALONE, parallel.ROUND = 5, {round}
 network = lipc.from_weights(*random_network(3, {widths}))

@@ -1,4 +1,4 @@
-"""Processes that search for this one: started, asked, and ended for sure."""
+"""Processes that work for this one: started, asked, and ended for sure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import TIMEOUT_MAX, Thread
+from typing import Any
 
-from lipc.ir import Program
-from lipc.search.worker import Batch, Left, Message, Ready, read_message, write_message
+from lipc.engine.base import Service
+from lipc.engine.messages import Answer, Ready, read_message, write_message
 
 LAST_WORDS = 4000
 """Characters of what a process printed that are looked at for why it ended."""
@@ -42,17 +45,45 @@ def start_command() -> list[str]:
     home = str(Path(__file__).resolve().parents[2])
     paths = [os.path.abspath(path) for path in sys.path if isinstance(path, str)]  # noqa: PTH100 - keeps links
     paths += [] if home in paths else [home]
-    code = f"import sys; sys.path[:] = {paths!r}; from lipc.search.worker import main; main()"
+    code = f"import sys; sys.path[:] = {paths!r}; from lipc.engine.worker import main; main()"
     return [os.fsdecode(executable), "-c", code]
 
 
-class Worker:
-    """A process that searches nodes of a program.
+@dataclass(frozen=True)
+class Processes:
+    """An engine of processes on this machine.
 
     Parameters
     ----------
-    program
-        What it is told first; it is `ready` when it has answered.
+    size
+        How many at a time.
+    """
+
+    size: int
+
+    def hire(self, service: Service, on_answer: Callable[[], None] = lambda: None) -> Worker:
+        """Start a process.
+
+        Raises
+        ------
+        OSError
+            If it cannot be started.
+        """
+        return Worker(service, on_answer)
+
+    def close(self) -> None:
+        """Do nothing: the processes are all there is."""
+
+
+class Worker:
+    """A process that answers requests: a `Seat`.
+
+    Parameters
+    ----------
+    service
+        What it is told first; it is ready when it has answered.
+    on_answer
+        Called when it is ready, has answered, or is lost; from another thread.
 
     Raises
     ------
@@ -60,7 +91,7 @@ class Worker:
         If it cannot be started.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, service: Service, on_answer: Callable[[], None] = lambda: None) -> None:
         command = start_command()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         try:
@@ -69,13 +100,14 @@ class Worker:
             self.log.close()
             raise
         self.reason = ""
+        self._on_answer = on_answer
         self._is_over = False
-        self._tasks: SimpleQueue[Message | None] = SimpleQueue()
-        self._answers: SimpleQueue[Message | None] = SimpleQueue()
+        self._tasks: SimpleQueue[Any] = SimpleQueue()
+        self._answers: SimpleQueue[Any] = SimpleQueue()
         # Pipes block; waiting for a thread ends with an interrupt, or in time.
         self._talker = Thread(target=self._talk, daemon=True)
         self._talker.start()
-        self._tasks.put(program)
+        self._tasks.put(service)
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C is for the one who asks. (Windows calls that a process group.)
@@ -96,31 +128,39 @@ class Worker:
             while (task := self._tasks.get()) is not None:
                 write_message(sink, task)
                 self._answers.put(read_message(source))
+                self._on_answer()
         except (EOFError, OSError):
             pass
         except Exception:  # unpickling fails in many ways
             self.reason = "it answered something else"
         self._is_over = True
         self._answers.put(None)
+        self._on_answer()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the process hung up, and all that it said was heard."""
+        return self._is_over and self._answers.qsize() <= 1  # the last thing heard is that there is no more
 
     def is_ready(self, seconds: float) -> bool:
         """Wait until the process can be asked; return whether that came in time."""
-        return isinstance(self._answer(seconds), Ready)
+        return isinstance(self._next(seconds), Ready)
 
-    def ask(self, batch: Batch) -> None:
-        """Begin to search nodes."""
-        self._tasks.put(batch)
+    def ask(self, request: object) -> None:
+        """Give it something to answer."""
+        self._tasks.put(request)
 
-    def left(self, seconds: float) -> Left | None:
-        """Wait for what is left of a batch; `None` if the process is gone, or does not answer in time."""
-        answer = self._answer(seconds)
-        return answer if isinstance(answer, Left) else None
+    def answer(self, seconds: float) -> Any | None:
+        """Wait for the answer; `None` if the process is gone, or does not answer in time."""
+        found = self._next(seconds)
+        return found.content if isinstance(found, Answer) else None
 
-    def _answer(self, seconds: float) -> Message | None:
+    def _next(self, seconds: float) -> Any:
         try:
             return self._answers.get(timeout=min(max(seconds, 0.0), TIMEOUT_MAX))
         except Empty:
-            self.reason = "it did not answer in time"
+            if seconds > 0:
+                self.reason = "it did not answer in time"
             return None
 
     def stop(self) -> None:
