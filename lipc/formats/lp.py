@@ -22,7 +22,7 @@ _SPACES, _SIGNS, _NOTHING = texts([" ", "\n  "]), texts(["+ ", "- "]), texts([""
 
 
 def lp_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> Iterator[bytes]:
-    """Write a program in LP format, in blocks of a few megabytes.
+    """Write a program in LP format, in blocks of about a megabyte.
 
     As in `mps_chunks`, the file minimises and leaves the constant out. The objective names every column, if need be
     with a zero: readers number the columns as they meet them, so both formats have one order.

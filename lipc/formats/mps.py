@@ -15,7 +15,7 @@ from lipc.mip import Indicators, MixedIntegerProgram
 
 
 def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> Iterator[bytes]:
-    """Write a program as free MPS, in blocks of a few megabytes.
+    """Write a program as free MPS, in blocks of about a megabyte.
 
     The file always minimises ``OBJ``: CBC ignores a sense, GLPK rejects it. For `Sense.MAXIMIZE` the cost is negated.
     The constant of the objective is left out, as readers disagree on its sign; a comment states both.
