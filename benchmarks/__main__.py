@@ -29,6 +29,7 @@ COLUMNS = ("case", "norm", "mode", "status", "value", "error", "nodes", "import"
 @click.option("--seed", default=0, show_default=True, help="Of the solver.")
 @click.option("--write", is_flag=True, help="Put the table into PERFORMANCE.md.")
 @click.option("--reference", type=click.Path(path_type=Path), default=REFERENCE, help="The folder of cases.json.")
+@click.option("--scale", is_flag=True, help="Compile a network of 98,304 neurons instead.")
 @click.option("--child", nargs=3, hidden=True)
 def main(
     names: Sequence[str],
@@ -38,9 +39,15 @@ def main(
     seed: int,
     write: bool,
     reference: Path,
+    scale: bool,
     child: tuple[str, str, str] | None,
 ) -> None:
     """Solve the reference cases and print seconds by stage, whole-process wall and CPU seconds, and the peer's."""
+    if scale:
+        from benchmarks.scale import main as compile_large
+
+        compile_large()
+        return
     if not (reference / "cases.json").is_file():
         raise click.ClickException(f"no cases.json in {reference}; name its folder with --reference")
     cases = list(read_cases(reference))

@@ -1,13 +1,14 @@
-"""How fast models are written, next to HiGHS' own writer: ``python -m benchmarks.writers [--repeat 3] [--small]``.
+"""How fast models are written, next to HiGHS, gurobipy and linopy: ``python -m benchmarks.writers [--small]``.
 
 Every case runs in a process of its own, so that the peak memory is its own. The blocks are written to a file in the
-temporary folder; HiGHS writes the same matrix (with 15 digits, so not the same numbers). Memory is the growth of the
-peak over what the program itself takes.
+temporary folder; the others write the same matrix, HiGHS with 15 digits, so not the same numbers. Seconds are of the
+processor, all threads and the system included. Memory is the growth of the peak over what was there before writing.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -29,7 +30,8 @@ from lipc.mip import Block, MixedIntegerProgram, Role
 CASES = {"sparse": 100, "dense": 0, "repeated": 100}
 """Nonzeros per row; 0 for a full square matrix. ``repeated``: 1000 different values, as after a convolution."""
 
-WRITERS = ("mps", "lp", "mps.gz", "highs mps", "highs lp")
+WRITERS = ("mps", "lp", "mps.gz", "highs mps", "highs lp", "gurobi mps", "gurobi lp", "linopy lp")
+"""Our formats, and what others write; `linopy` is given the matrix as one constraint over one array of variables."""
 
 
 def make(case: str, nonzeros: int) -> MixedIntegerProgram:
@@ -81,17 +83,54 @@ def highs_writer(program: MixedIntegerProgram, path: Path) -> Callable[[], objec
     return lambda: solver.writeModel(str(path))
 
 
+def gurobi_writer(program: MixedIntegerProgram, path: Path) -> Callable[[], object]:
+    """Return what writes a model with gurobipy; its free licence writes models of any size."""
+    import gurobipy
+
+    environment = gurobipy.Env(params={"OutputFlag": 0})
+    model = gurobipy.Model(env=environment)
+    kinds = np.where(program.integer, "I", "C")
+    x = model.addMVar(len(program.cost), program.column_lower, program.column_upper, -program.cost, kinds)
+    model.addMConstr(program.matrix, x, "<", program.row_upper)
+    model.update()
+    return lambda: model.write(str(path))
+
+
+def linopy_writer(program: MixedIntegerProgram, path: Path) -> Callable[[], object]:
+    """Return what writes a model with linopy: terms in a rectangle, as its constraints are."""
+    import linopy
+    import xarray
+
+    model = linopy.Model()
+    rows, columns = program.matrix.shape
+    x = model.add_variables(program.column_lower, program.column_upper, coords=[range(columns)], name="x")
+    width = program.matrix.nnz // rows  # all rows have as many entries here
+    places = xarray.DataArray(program.matrix.indices.reshape(rows, width), dims=["row", "_term"])
+    coefficients = xarray.DataArray(program.matrix.data.reshape(rows, width), dims=["row", "_term"])
+    labels = x.labels.values[places.values]
+    terms = xarray.Dataset({"coeffs": coefficients, "vars": (("row", "_term"), labels)})
+    expression = linopy.LinearExpression(terms, model)
+    model.add_constraints(expression <= xarray.DataArray(program.row_upper, dims=["row"]), name="c")
+    model.add_objective((x * -program.cost).sum())
+    return lambda: model.to_file(path, progress=False)
+
+
+MODULES = {"highs": "highspy", "gurobi": "gurobipy", "linopy": "linopy"}
+OTHERS = {"highs": highs_writer, "gurobi": gurobi_writer, "linopy": linopy_writer}
+
+
 def measure(case: str, nonzeros: int, writer: str, repeat: int) -> dict[str, float]:
     program = make(case, nonzeros)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model.{writer.split()[-1]}"
-        write = highs_writer(program, path) if writer.startswith("highs") else lambda: write_model(program, path)
+        library = OTHERS.get(writer.split()[0])
+        write = library(program, path) if library else lambda: write_model(program, path)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = []
         for _ in range(repeat):
-            start = time.perf_counter()
+            start = time.process_time()
             write()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         size = path.stat().st_size
     return {"seconds": statistics.median(seconds), "bytes": size, "peak": peak * 1024}
@@ -107,11 +146,16 @@ def main() -> None:
         case, nonzeros, writer = options.one
         print(json.dumps(measure(case, int(nonzeros), writer, options.repeat)))
         return
+    missing = [name for name, module in MODULES.items() if importlib.util.find_spec(module) is None]
+    for name in missing:
+        print(f"not installed: {name}", file=sys.stderr)
     assert set(Format) >= {Format(writer) for writer in WRITERS if " " not in writer}
     print(f"{'matrix':10}{'nonzeros':>10}  {'writer':11}{'seconds':>9}{'Mnz/s':>8}{'MB':>8}{'peak MB':>9}")
     for nonzeros in (100_000,) if options.small else (1_000_000, 5_000_000):
         for case in CASES:
             for writer in WRITERS:
+                if writer.split()[0] in missing:
+                    continue
                 command = [sys.executable, "-m", "benchmarks.writers", "--repeat", str(options.repeat)]
                 command += ["--one", case, str(nonzeros), writer]
                 out = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ).stdout

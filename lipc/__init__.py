@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lipc.batches.answers import to_pandas
     from lipc.batches.run import batch
+    from lipc.checking import Check, check
     from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
     from lipc.driver import solve
     from lipc.errors import LipcError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
 _HOMES = {
+    "Check": "lipc.checking",
     "Compiled": "lipc.compiler",
     "Functional": "lipc.query",
     "LipcError": "lipc.errors",
@@ -37,6 +39,7 @@ _HOMES = {
     "batch": "lipc.batches.run",
     "box": "lipc.query",
     "certify_radius": "lipc.radius",
+    "check": "lipc.checking",
     "compile": "lipc.compiler",
     "estimate": "lipc.estimators.run",
     "from_weights": "lipc.frontends",
@@ -47,6 +50,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Check",
     "Compiled",
     "Functional",
     "LipcError",
@@ -60,6 +64,7 @@ __all__ = [
     "batch",
     "box",
     "certify_radius",
+    "check",
     "compile",
     "estimate",
     "from_weights",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 from typing import get_args
@@ -11,9 +11,10 @@ import numpy as np
 
 from lipc.bounds import interval_bounds
 from lipc.errors import InternalError, QueryError
+from lipc.evidence import evidence_record
 from lipc.frontends.network import Network
 from lipc.ir import Choices, Conditional, Floats, Input, Kind, Norm, Program, Sense
-from lipc.mip import MixedIntegerProgram, lower
+from lipc.mip import Formulation, MixedIntegerProgram, lower
 from lipc.models import Model, read_model
 from lipc.passes.base import Pass
 from lipc.passes.bounds import Bounds, Method
@@ -51,6 +52,8 @@ class Compiled:
         The mixed-integer program.
     seconds
         Time spent, by stage: ``import``, ``bounds``, ``lower``.
+    formulation
+        Of `mip`.
     """
 
     network: Network
@@ -59,6 +62,7 @@ class Compiled:
     trail: Trail
     mip: MixedIntegerProgram
     seconds: dict[str, float]
+    formulation: Formulation = "bigm"
 
     @property
     def program(self) -> Program:
@@ -97,7 +101,7 @@ class Compiled:
         """
         more = run_passes(self.program, passes, validate=0)
         trail = Trail(self.trail.start, (*self.trail.steps, *more.steps))
-        return replace(self, trail=trail, mip=_lowered(trail))
+        return replace(self, trail=trail, mip=_lowered(trail, self.formulation))
 
     def limited(self) -> Compiled:
         """Return the same question with the SDP bound of its Jacobian, if it has one, and later passes anew."""
@@ -110,7 +114,11 @@ class Compiled:
         if passes[0] == steps[at].transformation:
             return self
         trail = Trail(self.trail.start, (*steps[:at], *run_passes(steps[at].before, passes).steps))
-        return replace(self, trail=trail, mip=_lowered(trail)) if _sdp_steps(trail) else self
+        return replace(self, trail=trail, mip=_lowered(trail, self.formulation)) if _sdp_steps(trail) else self
+
+    def lowered(self, program: Program) -> MixedIntegerProgram:
+        """Return the program of this question with other bounds, lowered as this one was."""
+        return _lowered(self.trail, self.formulation, program)
 
     @property
     def neurons(self) -> Neurons:
@@ -158,7 +166,7 @@ class Compiled:
         return [f"model: {question['model']}", f"question: {question['objective']} of {question['output']}{norm}"]
 
     def facts(self) -> dict[str, object]:
-        """Return what the sidecar says besides its columns: the question, and the neurons that bounds decided."""
+        """Return what the sidecar says besides its columns: the question, the decided neurons, and the network."""
         decided: list[dict[str, object]] = [
             {
                 "name": self.asked.ops[value].origin.name,
@@ -169,7 +177,11 @@ class Compiled:
             }
             for value, bits in self._decided_bits().items()
         ]
-        return {"query": self.describe(), "neurons": {"counts": asdict(self.neurons), "decided": decided}}
+        return {
+            "query": self.describe(),
+            "neurons": {"counts": asdict(self.neurons), "decided": decided},
+            "network": evidence_record(self.asked, self.trail, self.mip),
+        }
 
 
 def _sdp_steps(trail: Trail) -> list[tuple[Jacobian, Program]]:
@@ -196,9 +208,10 @@ def _with_sdp(transformation: Pass) -> Pass:
     return replace(transformation, known="sdp") if isinstance(transformation, Jacobian) else transformation
 
 
-def _lowered(trail: Trail) -> MixedIntegerProgram:
-    """Return the program at the end of a trail, with the SDP bound as a row where that pays."""
-    return lower(trail.program, limit=any(_is_limited(*each) for each in _sdp_steps(trail)))
+def _lowered(trail: Trail, formulation: Formulation, program: Program | None = None) -> MixedIntegerProgram:
+    """Return the program at the end of a trail, or one like it, with the SDP bound as a row where that pays."""
+    limit = any(_is_limited(*each) for each in _sdp_steps(trail))
+    return lower(program or trail.program, limit=limit, formulation=formulation)
 
 
 def _maximizes(program: Program) -> bool:
@@ -303,6 +316,8 @@ def compile(  # noqa: A001 - the verb of a compiler
     passes: Sequence[Pass] | None = None,
     drop_softmax: bool = False,
     trust_bounds: bool = False,
+    formulation: Formulation = "bigm",
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> Compiled:
     """Compile a network and a question into a mixed-integer program.
 
@@ -326,6 +341,10 @@ def compile(  # noqa: A001 - the verb of a compiler
         Leave out a trailing Softmax.
     trust_bounds
         Take the bounds that a textual program carries for proven; otherwise they are forgotten.
+    formulation
+        How bits switch rows: ``bigm``, which every solver reads, ``indicator`` or ``sos1`` (`lipc.mip.lower`).
+    on_stage
+        Called before each pass with its name, and with ``lower`` at last.
 
     Raises
     ------
@@ -335,20 +354,23 @@ def compile(  # noqa: A001 - the verb of a compiler
     _check_word("mode", mode, get_args(Mode))
     _check_word("method", method, get_args(Method))
     _check_word("level", level, get_args(Level))
+    _check_word("formulation", formulation, get_args(Formulation))
     network = read_model(model, drop_softmax=drop_softmax)
     read = perf_counter()
     query, asked = ask(network, query, trust_bounds=trust_bounds)
-    trail = run_passes(asked, named_pipeline(level, mode, method) if passes is None else passes)
+    chosen = named_pipeline(level, mode, method) if passes is None else passes
+    trail = run_passes(asked, chosen, on_stage=on_stage)
     objective = trail.program.objective
     if objective is not None and objective.lipschitz is not None:
         raise QueryError("the passes leave a Lipschitz question, which no program states", hint="add the pass jacobian")
     if objective is None:
         raise InternalError("the passes lost the objective")
-    mip = _lowered(trail)
+    on_stage("lower")
+    mip = _lowered(trail, formulation)
     in_bounds = trail.seconds(Bounds.name)
     seconds = {
         "import": network.seconds,
         "bounds": in_bounds,
         "lower": perf_counter() - read - in_bounds,
     }
-    return Compiled(network, query, asked, trail, mip, seconds)
+    return Compiled(network, query, asked, trail, mip, seconds, formulation)

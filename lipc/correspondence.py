@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from lipc.certify import Bits, Conflict
 from lipc.compiler import Compiled
+from lipc.evidence import FREE
 from lipc.ir import Choices, Conditional, Floats, Program, evaluate
-from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, columns_of
+from lipc.mip import NoGood, bit_columns, choices_of, columns_of
 from lipc.passes.run import Trail
-
-FREE = 2
-"""Codes of bits from here on are columns, and 1 minus such a code is a flipped column; 0 and 1 are decided bits."""
 
 
 class BitMap:
@@ -125,15 +123,6 @@ class Correspondence(BitMap):
             return None
         program = self.compiled.program
         return columns_of(self.compiled.mip, program, evaluate(program, extended))
-
-
-def bit_columns(mip: MixedIntegerProgram) -> dict[int, NDArray[np.int64]]:
-    """Return the columns of the bits and inputs of the program that was lowered."""
-    return {
-        block.value: np.arange(block.start, block.start + len(block.entries))
-        for block in mip.columns
-        if block.role in (Role.BIT, Role.INPUT)
-    }
 
 
 def _append(

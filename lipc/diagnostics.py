@@ -26,6 +26,8 @@ WARNINGS = {
     "ignored-property": "a part of a VNN-LIB file that is about the outputs",
     "empty-piece": "a domain of several that holds no point",
     "strict-inequality": "a '<' in a VNN-LIB file, read as '<='",
+    "range": "coefficients of a program that span more than 1e8",
+    "readers": "a file that not every solver reads",
 }
 """The names of warnings, as ``-W`` takes them, and what they are about."""
 

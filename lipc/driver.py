@@ -11,6 +11,7 @@ from time import monotonic
 from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
 from lipc.errors import QueryError
 from lipc.frontends import Network
+from lipc.mip import Formulation
 from lipc.models import Model, read_model
 from lipc.options import Options, Report
 from lipc.passes.base import Pass
@@ -40,6 +41,7 @@ def solve(
     on_report: Callable[[Report], None] = lambda _: None,
     drop_softmax: bool = False,
     trust_bounds: bool = False,
+    formulation: Formulation = "bigm",
 ) -> Result:
     """Return the exact answer, or the valid pair reached within the limits.
 
@@ -54,8 +56,8 @@ def solve(
     query
         The question; default: what the file asks, else the Lipschitz constant over the box [0, 1]. Over several
         domains the answer is that for their union.
-    mode, method, level, passes, drop_softmax, trust_bounds
-        As for `compile`.
+    mode, method, level, passes, drop_softmax, trust_bounds, formulation
+        As for `compile`. With another formulation than big-M, the search ``auto`` is ``mip``.
     options
         Limits and tolerances.
     solver
@@ -72,22 +74,34 @@ def solve(
     """
     started = monotonic()
     options = options or Options()
+    if options.search == "auto" and (solver is not None or formulation != "bigm"):
+        options = replace(options, search="mip")
     if solver is None:
         from lipc.solvers.scip import Scip
 
         solver = Scip()
-    elif options.search == "auto":
-        options = replace(options, search="mip")
     if isinstance(model, Compiled):
         if query is not None:
             raise QueryError("the model is compiled already", hint="ask the question when compiling")
+        solver.capabilities.check_formulation(model.formulation, solver.title)
         compiled = _certifiable(model)
         record = _record(compiled.network, compiled.query, options)
         return replace(Run.of(compiled, solver, options, on_report, started).summary(), asked=record)
 
+    solver.capabilities.check_formulation(formulation, solver.title)
+
     def compile_with(network: Network, question: Query | None) -> Compiled:
         return _certifiable(
-            compile(network, question, mode=mode, method=method, level=level, passes=passes, trust_bounds=trust_bounds)
+            compile(
+                network,
+                question,
+                mode=mode,
+                method=method,
+                level=level,
+                passes=passes,
+                trust_bounds=trust_bounds,
+                formulation=formulation,
+            )
         )
 
     network = read_model(model, drop_softmax=drop_softmax)

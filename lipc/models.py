@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -21,19 +22,26 @@ if TYPE_CHECKING:
 Model: TypeAlias = "str | Path | Network | Program | onnx.ModelProto"
 """A path to a file (.onnx, .lip, .lir), a network from any front end, a program, or an ONNX model in memory."""
 
+SourceFormat: TypeAlias = Literal["onnx", "lip", "lir"]
+"""What a file holds."""
+
 MEMORY = "<program>"
 
+STANDARD_INPUT = "-"
 
-def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
+
+def read_model(model: Model, *, drop_softmax: bool = False, source_format: SourceFormat | None = None) -> Network:
     """Return the network of a file or of a model in memory.
 
     Parameters
     ----------
     model
         A path is read by its ending: ``.lip`` is the language, ``.lir`` (or ``.lir.gz``) a textual program, anything
-        else ONNX.
+        else ONNX. ``-`` is standard input; what that refers to is looked for in the current folder.
     drop_softmax
         Leave out a Softmax at the end of an ONNX model.
+    source_format
+        What a path holds, whatever its ending; needed for standard input.
 
     Raises
     ------
@@ -43,15 +51,17 @@ def read_model(model: Model, *, drop_softmax: bool = False) -> Network:
     if isinstance(model, Network):
         return model
     started = perf_counter()
-    network = _read(model, drop_softmax)
+    network = _read(model, drop_softmax, source_format)
     return replace(network, seconds=perf_counter() - started)
 
 
-def _read(model: str | Path | Program | onnx.ModelProto, drop_softmax: bool) -> Network:
+def _read(
+    model: str | Path | Program | onnx.ModelProto, drop_softmax: bool, source_format: SourceFormat | None
+) -> Network:
     if isinstance(model, Program):
         return network_of(model, MEMORY)
     if isinstance(model, str | Path):
-        return _read_file(model, drop_softmax)
+        return _read_file(model, drop_softmax, source_format)
     if not hasattr(model, "graph"):
         raise ModelError(f"a {type(model).__name__} is no model", hint="a path, a Network or an onnx.ModelProto")
     from lipc.frontends.onnx import import_onnx
@@ -59,28 +69,54 @@ def _read(model: str | Path | Program | onnx.ModelProto, drop_softmax: bool) -> 
     return import_onnx(model, drop_softmax=drop_softmax)
 
 
-def _read_file(path: str | Path, drop_softmax: bool) -> Network:
+def _read_file(path: str | Path, drop_softmax: bool, source_format: SourceFormat | None) -> Network:
     if not str(path):
         raise ModelError("no model is named")
+    if str(path) == STANDARD_INPUT:
+        return _read_standard_input(drop_softmax, source_format)
     if "\0" in str(path):
         raise ModelError("cannot be read: no path holds a NUL character", where=repr(str(path)))
     with suppress(OSError):  # a name that is too long, say: reading it fails with a better error
         if Path(path).is_dir():
             raise ModelError("is a folder, not a model", where=str(path))
-    name = Path(path).name
+    return _read_content(path, drop_softmax, source_format or _format_of(Path(path).name), None)
+
+
+def _format_of(name: str) -> SourceFormat:
     if name.endswith(".lip"):
+        return "lip"
+    return "lir" if name.endswith((".lir", ".lir.gz")) else "onnx"
+
+
+def _read_standard_input(drop_softmax: bool, source_format: SourceFormat | None) -> Network:
+    where = "standard input"
+    if source_format is None:
+        hint = f"say it by --from: {', '.join(get_args(SourceFormat))}"
+        raise ModelError("has no ending that says what model it is", where=where, hint=hint)
+    if sys.stdin is None:
+        raise ModelError("cannot be read: it is closed", where=where)
+    try:
+        content = sys.stdin.buffer.read()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=where) from error
+    return replace(_read_content(where, drop_softmax, source_format, content), files=())
+
+
+def _read_content(path: str | Path, drop_softmax: bool, source_format: SourceFormat, content: bytes | None) -> Network:
+    """Return the network of a file, or of what was read of it."""
+    if source_format == "lip":
         from lipc.frontends.lip import read_lip
 
-        return read_lip(path)
-    if name.endswith((".lir", ".lir.gz")):
+        return read_lip(path, content)
+    if source_format == "lir":
         from lipc.formats.lir import constants_path, read_lir
 
-        program, beside = read_lir(path), constants_path(path)
+        program, beside = read_lir(path, content), constants_path(path)
         files = (str(path), str(beside)) if beside.is_file() else (str(path),)
         return replace(network_of(program, str(path)), files=files)
     from lipc.frontends.onnx import read_onnx
 
-    return read_onnx(path, drop_softmax=drop_softmax)
+    return read_onnx(path, drop_softmax=drop_softmax, content=content)
 
 
 def network_of(program: Program, source: str) -> Network:

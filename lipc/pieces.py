@@ -1,26 +1,28 @@
 """Cut one hard question into independent ones: each a mixed-integer program with some decisions made.
 
 The pieces are the open nodes of the branch and bound (`lipc.search.branching`): signs of the direction and states of
-neurons. A part of the question of which the SDP bound proves that it holds no more than what is attained is no piece.
-The answer is the largest of what is attained and of the optima of the pieces. Where neurons tie (biases of 0), it may
-be less, as with the program of the whole: a pattern of a piece need not have an interior.
+neurons. What is decided tightens the other bounds of each (`lipc.narrow`). A part that is proven to hold no more than
+what is attained, by the SDP bound or by these, is none. The answer is the largest of what is attained and of the optima
+of the pieces. Where neurons tie (biases of 0), it may be less, as with the program of the whole: a pattern of a piece
+need not have an interior.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 
 import numpy as np
 
 from lipc.certify import Regions, Witness
 from lipc.compiler import Compiled
-from lipc.correspondence import FREE as COLUMN
-from lipc.correspondence import BitMap, bit_columns
+from lipc.correspondence import BitMap
 from lipc.errors import QueryError
+from lipc.evidence import FREE as COLUMN
 from lipc.ir import Conditional, Floats, Input, Kind, Norm
-from lipc.mip import MixedIntegerProgram
+from lipc.mip import MixedIntegerProgram, bit_columns
+from lipc.narrow import BELOW_ATTAINED, narrow
 from lipc.options import Options
 from lipc.passes.run import Trail
 from lipc.search.branching import BranchAndBound
@@ -29,6 +31,9 @@ from lipc.witnesses import Witnesses
 
 START_SECONDS = 2.0
 """Time for finding what is attained."""
+
+PROGRAMS, ALL_PROGRAMS = 500, 50_000
+"""Linear programs that tighten the bounds of one piece, and of all."""
 
 FORWARD = "leave out --mode, or name the pass jacobian{mode=forward}"
 AS_ONE = "compile it as one program, or leave it to 'lipc solve'"
@@ -148,31 +153,45 @@ class _Cutter:
         best = self.witnesses.best
         return 0.0 if best is None else best.value * (1 + self.options.gap)
 
+    def _cutoff(self) -> float:
+        """Return what a piece is of interest for, a little less: passes before may have rounded coefficients."""
+        best = self.witnesses.best
+        return -np.inf if best is None else best.value * (1 - BELOW_ATTAINED)
+
     def cut(self, pieces: int) -> Split:
         """Return the pieces."""
         self.witnesses.start(monotonic() + min(START_SECONDS, self.options.time_limit / 10))
         tree = self.tree
+        work = min(PROGRAMS, ALL_PROGRAMS // pieces)
+        left, found = float(ALL_PROGRAMS), dict[Node, Piece | None]()
         try:
             tree.relax()
-            while len(tree.open) < pieces and not tree.is_complete and monotonic() < self.deadline:
-                tree.run(most_nodes=tree.nodes + 1)
+            while True:
+                while len(tree.open) < pieces and not tree.is_complete and monotonic() < self.deadline:
+                    tree.run(most_nodes=tree.nodes + 1)
+                new = [node for node in tree.open_nodes() if self._is_open(node) and node not in found]
+                found.update((node, self._piece(node, min(work, left))) for node in new)
+                left = max(left - work * len(new), 0.0)
+                void = [node for node in new if found[node] is None]
+                tree.discard(void)
+                if not void or not left or monotonic() >= self.deadline:
+                    break
         except QueryError as error:  # numbers too far apart for its factorizations
             raise QueryError(error.message, hint=AS_ONE) from None
         if tree.left > self._target():
             raise QueryError("a part of the question can be neither searched nor cut", hint=AS_ONE)
-        whole = self.compiled.bound
-        nodes = sorted(tree.open_nodes(), key=lambda node: -node.bound)
-        cut = [self._piece(replace(node, bound=min(node.bound, whole))) for node in nodes if self._is_open(node)]
+        kept = (piece for node in tree.open_nodes() if (piece := found.get(node)) and piece.bound > self._target())
         best = self.witnesses.best
         lower = 0.0 if best is None else best.value
-        kept = tuple(piece for piece in cut if piece is not None)
-        return Split(kept, best, lower, max(lower, min(tree.upper, whole)), tree.nodes, self.options.gap)
+        cut = tuple(sorted(kept, key=lambda piece: -piece.bound))
+        upper = min(tree.upper, self.compiled.bound)
+        return Split(cut, best, lower, max(lower, upper), tree.nodes, self.options.gap)
 
     def _is_open(self, node: Node) -> bool:
         return node.bound > self._target()
 
-    def _piece(self, node: Node) -> Piece | None:
-        """Return the program of a node; `None` if it would have no solution: columns contradict each other."""
+    def _piece(self, node: Node, work: float) -> Piece | None:
+        """Return the program of a node; `None` if it is proven to hold nothing above what is attained."""
         mip = self.compiled.mip
         low, high = mip.column_lower.copy(), mip.column_upper.copy()
         fixed = [*self._objective(node), *self._neurons_fixed(node)]
@@ -196,8 +215,12 @@ class _Cutter:
             if not low[bit] <= wanted <= high[bit]:
                 return None
             low[bit] = high[bit] = wanted
-        program = replace(mip, column_lower=low, column_upper=high)
-        return Piece(program, node.bound, node.direction + 0.0, tuple(self._neurons(node)), self._output(node))
+        whole = self.compiled.bound
+        narrowed = narrow(self.compiled, low, high, self._cutoff(), work, max(self.deadline - monotonic(), 0.0))
+        if narrowed is None or narrowed.bound <= self._target():
+            return None
+        bound = min(node.bound, whole, narrowed.bound)
+        return Piece(narrowed.program, bound, node.direction + 0.0, tuple(self._neurons(node)), self._output(node))
 
     def _neurons_fixed(self, node: Node) -> Iterator[tuple[float, bool]]:
         """Yield the codes of the bits that are decided, and what to."""

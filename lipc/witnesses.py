@@ -25,6 +25,15 @@ BEYOND = 1e-6
 """How far a climb goes beyond the end of a piece, as a part of the way to it."""
 
 
+def certified_near(certifier: Certifier, x: Floats, random: np.random.Generator) -> Witness | None:
+    """Return the certificate of a point, or of one near it if it is a kink; `None` if there is none."""
+    witness = certifier.witness(x)
+    for power in NUDGES if witness is None else ():
+        target = certifier.inside.sample(random, 1)[0]
+        witness = witness or certifier.witness(x + 2.0**-power * (target - x))
+    return witness
+
+
 class Witnesses:
     """Points that were certified, of which the best is kept.
 
@@ -77,10 +86,7 @@ class Witnesses:
 
     def offer(self, x: Floats) -> None:
         """Certify a point, or one near it if it is a kink, and keep it if it is the best."""
-        witness = self.certifier.witness(x)
-        for power in NUDGES if witness is None else ():
-            target = self.certifier.inside.sample(self.random, 1)[0]
-            witness = witness or self.certifier.witness(x + 2.0**-power * (target - x))
+        witness = certified_near(self.certifier, x, self.random)
         if witness is not None and (self.best is None or self.sign * witness.value > self.sign * self.best.value):
             self.best = witness
             self.on_best(self.sign * witness.value)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from lipc.cli.main import main
+from lipc.job_values import KEYS
+from lipc.jobs import read_jobs
 from lipc.passes.tighten import Tighten
 
 ROOT = Path(__file__).parent.parent
@@ -117,3 +119,29 @@ def test_the_tour_has_the_network_of_the_example() -> None:
     code = [line for line in example.splitlines() if not line.startswith("#")]
     shown = TOUR[TOUR.index("    network") : TOUR.index("Where both")]
     assert [line[4:] for line in shown.strip("\n").splitlines()] == "\n".join(code).strip("\n").splitlines()
+
+
+def test_the_guide_to_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pandas")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in code_blocks("batch.md"):
+        exec(compile(block, "batch.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "{'linf': 4.0, 'l1': 3.0}" in printed or "{'l1': 3.0, 'linf': 4.0}" in printed
+    assert "whole 3.0 3.0" in printed
+
+
+def test_the_files_of_jobs_in_the_guide_are_those_of_the_examples() -> None:
+    for language, name in (("csv", "jobs.csv"), ("json", "jobs.jsonl")):
+        assert code_blocks("batch.md", language) == [(ROOT / "examples" / name).read_text(encoding="utf-8")]
+    one, other = (read_jobs(ROOT / "examples" / name) for name in ("jobs.csv", "jobs.jsonl"))
+    assert [job.id for job in one] == [job.id for job in other]
+
+
+def test_the_guide_names_every_key_of_a_job() -> None:
+    text = (ROOT / "docs/batch.md").read_text(encoding="utf-8")
+    assert [key for key in KEYS if f"`{key}`" not in text] == []

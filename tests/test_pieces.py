@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import highspy
 import numpy as np
@@ -12,10 +15,12 @@ from nets import KINDS, NetworkKind, random_network
 from test_random_networks import GAP, Question, draw, program_of, truth
 
 import lipc
+import lipc.pieces
 from lipc import Compiled, Norm, Options
 from lipc.errors import QueryError
 from lipc.ir import Builder, Conditional, Polytope, evaluate
-from lipc.mip import Role
+from lipc.mip import MixedIntegerProgram, Role
+from lipc.narrow import Narrowed, narrow
 from lipc.pieces import Piece, Split
 from lipc.query import box
 
@@ -34,6 +39,14 @@ def optimum(path: Path) -> tuple[float, np.ndarray] | None:
         return None
     assert highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return -highs.getObjectiveValue(), np.array(highs.getSolution().col_value)
+
+
+def optimum_of(program: MixedIntegerProgram) -> float | None:
+    """Return what HiGHS says of a program, as `optimum` does of a file."""
+    with TemporaryDirectory() as folder:
+        lipc.write_model(program, Path(folder) / "model.mps")
+        found = optimum(Path(folder) / "model.mps")
+    return None if found is None else found[0]
 
 
 def input_in(compiled: Compiled, columns: np.ndarray) -> np.ndarray:
@@ -106,13 +119,18 @@ def ask_and_compare(seed: int, folder: Path) -> int | None:
     return len(parts.pieces)
 
 
-def no_start(*_: object) -> None:
-    """Find no witness, so that something is left to cut."""
+def leave_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find no witness but by chance, so that something is left to cut."""
+    monkeypatch.setattr("lipc.witnesses.Witnesses.start", lambda *_: None)
+    monkeypatch.setattr("lipc.search.incumbents.Incumbents.is_due", lambda *_: False)
+    monkeypatch.setattr("lipc.pieces.PROGRAMS", 40)
 
 
-@pytest.mark.parametrize("first", range(0, 60, 12))
+@pytest.mark.parametrize(
+    "first", [0, 12, 24, pytest.param(36, marks=pytest.mark.slow), pytest.param(48, marks=pytest.mark.slow)]
+)
 def test_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    leave_work(monkeypatch)
     counts = [ask_and_compare(seed, tmp_path) for seed in range(first, first + 12)]
     assert sum(count is not None for count in counts) >= 9
     assert sum((count or 0) > 1 for count in counts) >= 3
@@ -122,7 +140,7 @@ def test_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("first", range(2000, 2400, 20))
 def test_many_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if first % 40:
-        monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+        leave_work(monkeypatch)
     counts = [ask_and_compare(seed, tmp_path) for seed in range(first, first + 20)]
     assert sum(count is not None for count in counts) >= 15
 
@@ -130,7 +148,7 @@ def test_many_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_dense_networks(kind: NetworkKind, norm: oracle.Norm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    leave_work(monkeypatch)
     network = random_network(4, (3, 6, 4, 2), kind)
     inputs = network.weights[0].shape[1]
     answer = oracle.lipschitz(*network, -np.ones(inputs), np.ones(inputs), None, norm)
@@ -144,7 +162,7 @@ def test_dense_networks(kind: NetworkKind, norm: oracle.Norm, tmp_path: Path, mo
 def test_a_residual_network_with_max_pooling_and_twins(
     seed: int, norm: Norm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lipc.witnesses.Witnesses.start", no_start)
+    leave_work(monkeypatch)
     rng = np.random.default_rng(seed)
     builder = Builder()
     x = builder.input(Polytope.space(3))
@@ -183,12 +201,58 @@ def test_without_time_the_pieces_are_the_roots_and_bounded_all_the_same(tmp_path
     assert solve_pieces(compiled, parts, tmp_path) == pytest.approx(lipc.solve(compiled).lower, rel=1e-5)
 
 
-def test_as_many_pieces_as_asked_for_and_the_same_every_time() -> None:
+def test_as_many_pieces_as_asked_for_and_the_same_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_work(monkeypatch)
     first, second = lipc.split(hard(), 12), lipc.split(hard(), 12)
     assert 12 <= len(first.pieces) <= 14
     assert [piece.bound for piece in first.pieces] == [piece.bound for piece in second.pieces]
     assert [piece.bound for piece in first.pieces] == sorted((piece.bound for piece in first.pieces), reverse=True)
-    assert first.upper == first.pieces[0].bound
+    assert first.upper >= first.pieces[0].bound
+
+
+def big_ms(program: MixedIntegerProgram) -> float:
+    return float((abs(program.matrix) @ (program.integer & (program.column_lower < program.column_upper))).sum())
+
+
+def test_what_is_decided_in_a_piece_tightens_its_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, made = hard(), []
+    honest = lipc.pieces.narrow
+
+    def watched(*parts: Any) -> Narrowed | None:
+        found = honest(*parts)
+        made.append((parts[1], parts[2], found))
+        return found
+
+    monkeypatch.setattr(lipc.pieces, "narrow", watched)
+    parts = lipc.split(compiled, 12)
+    left = [(low, high, found.program) for low, high, found in made if found is not None]
+    assert left
+    assert len(left) < len(made)  # some are pruned
+    sizes = np.zeros(2)
+    for low, high, program in left:
+        plain = replace(compiled.mip, column_lower=low, column_upper=high)
+        assert program.column_names() == plain.column_names()
+        sizes += big_ms(program), big_ms(plain)
+        decided = compiled.mip.integer & (low == high)
+        assert (program.column_lower[decided] == low[decided]).all()
+        assert (program.column_upper[decided] == high[decided]).all()
+    assert sizes[0] < 0.8 * sizes[1]
+    known = parts.lower
+    for low, high, found in made:
+        if found is None:  # HiGHS finds nothing above what is known, either
+            value = optimum_of(replace(compiled.mip, column_lower=low, column_upper=high))
+            assert value is None or value <= known * (1 + 2e-6)
+
+
+def test_without_a_value_known_nothing_but_the_impossible_is_pruned() -> None:
+    compiled = hard()
+    mip = compiled.mip
+    whole = narrow(compiled, mip.column_lower, mip.column_upper, -np.inf, 50, np.inf)
+    assert whole is not None
+    exact = lipc.solve(compiled).lower
+    assert whole.bound >= exact
+    assert optimum_of(whole.program) == pytest.approx(exact, rel=1e-5)
+    assert narrow(compiled, mip.column_lower, mip.column_upper, 10 * whole.bound, 50, np.inf) is None
 
 
 def test_what_is_answered_at_once_is_in_no_pieces() -> None:

@@ -8,15 +8,17 @@ import inspect
 import pytest
 
 PROMISED = {
-    "lipc": "Compiled Functional LipcError Network Norm Options Query Result __version__ ball box certify_radius "
-    "compile from_weights solve write_model",
+    "lipc": "Check Compiled Functional LipcError Network Norm Options Query Result __version__ ball box certify_radius "
+    "check compile from_weights solve write_model",
     "lipc.bounds": "interval_bounds linear_bounds",
+    "lipc.checking": "Check Violation check",
     "lipc.compiler": "Compiled Neurons ask compile",
     "lipc.diagnostics": "Diagnostic Severity SourceError SourceText Span WARNINGS",
     "lipc.driver": "Options Report solve",
-    "lipc.errors": "InternalError LipcError ModelError OutputError QueryError SolverError",
+    "lipc.errors": "InternalError LipcError ModelError OutputError QueryError SolutionError SolverError",
     "lipc.formats": "Format lp_chunks mps_chunks read_sidecar write_model",
     "lipc.formats.lir": "read_lir write_lir",
+    "lipc.formats.solutions": "SolutionFile read_solution",
     "lipc.frontends": "Network from_weights",
     "lipc.frontends.lip": "parse_lip read_lip",
     "lipc.frontends.onnx": "import_onnx read_onnx",
@@ -24,7 +26,7 @@ PROMISED = {
     "lipc.ir": "Affine Builder Choices Conditional Floats Input Interval Kind L1Ball Lipschitz Matrix Norm Objective "
     "Op Origin Polytope Program Sense Switch Term add as_dense as_matrix compose entries evaluate identity "
     "nonzero_columns parse_program print_program pullback pushforward scatter selection transpose verify",
-    "lipc.mip": "Block MixedIntegerProgram Role add_rows choices_of columns_of lower",
+    "lipc.mip": "Block Formulation MixedIntegerProgram Role add_rows choices_of columns_of lower",
     "lipc.models": "Model network_of read_model",
     "lipc.passes.base": "Pass PassResult Source kept_whole",
     "lipc.passes.bounds": "Bounds",
@@ -43,7 +45,9 @@ PROMISED = {
     "lipc.query": "Differences Functional Query ball box parse_functional parse_output",
     "lipc.radius": "ClassRadius RadiusResult certify_radius",
     "lipc.result": "Result",
-    "lipc.solvers.base": "Ending Outcome Solver Task",
+    "lipc.solvers.base": "Capabilities Ending Outcome Solver Task",
+    "lipc.solvers.custom": "CustomSolver",
+    "lipc.solvers.registry": "found_solvers solver_named",
     "lipc.solvers.scip": "Scip",
 }
 

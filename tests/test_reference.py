@@ -68,6 +68,7 @@ def check(shared: Path, case: dict[str, Any], norm: str, result: Result) -> None
     assert ((low <= result.witness.x) & (result.witness.x <= high)).all()
 
 
+TRAINED = "syn_10-20-30-20-2_trained_s0"
 SMALL = ["tiny_2-8-8-1_s0", "tiny_4-10-10-1_s0", *[f"digits17_64-20-20-20-2_s0_p{k}" for k in range(3)]]
 
 
@@ -76,6 +77,36 @@ SMALL = ["tiny_2-8-8-1_s0", "tiny_4-10-10-1_s0", *[f"digits17_64-20-20-20-2_s0_p
 @pytest.mark.parametrize("name", SMALL)
 def test_quick_cases(shared: Path, cases: dict[str, Any], name: str, norm: str, mode: str) -> None:
     check(shared, cases[name], norm, solve(shared, cases[name], norm, mode))
+
+
+def ask_both(shared: Path, case: dict[str, Any], norm: str, limit: float) -> tuple[Result, Result]:
+    path = shared / "reference" / "nets" / f"{case['net']}.onnx"
+    own, by_solver = (
+        lipc.solve(path, query_of(case, norm), options=Options(search=search, time_limit=limit))  # type: ignore[arg-type]
+        for search in ("bab", "mip")
+    )
+    assert own.upper_kind == "rigorous"
+    # Each pair holds the other's witness.
+    assert max(own.lower, by_solver.lower) <= min(own.upper, by_solver.upper)
+    return own, by_solver
+
+
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.parametrize(
+    "name", [*SMALL[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in [*SMALL[3:], TRAINED])]
+)
+def test_both_searches_say_the_same(shared: Path, cases: dict[str, Any], name: str, norm: str) -> None:
+    """Of the reference cases that both finish."""
+    own, by_solver = ask_both(shared, cases[name], norm, 600.0)
+    assert own.status == by_solver.status == "optimal"
+    assert own.lower == pytest.approx(by_solver.lower, rel=2e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["linf", "l1"])
+@pytest.mark.parametrize("name", ["small_10-20-20-1_s0", "small_10-15-15-15-1_s0", "syn_10-20-30-20-2_rand_s0"])
+def test_where_a_search_is_cut_short_pairs_agree(shared: Path, cases: dict[str, Any], name: str, norm: str) -> None:
+    ask_both(shared, cases[name], norm, 60.0)
 
 
 @pytest.mark.slow

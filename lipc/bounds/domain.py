@@ -7,15 +7,19 @@ are found greedily, that of an l_1 ball exactly, by a continuous knapsack.
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from lipc.bounds.rounding import UNDERFLOW, UNIT, down, up
-from lipc.ir import Floats, Interval, L1Ball, Polytope
+from lipc.ir import Floats, Interval, L1Ball, Matrix, Polytope
 
 ROUNDS = 10
 """How often the rows may tighten the box in turn."""
 
 WORTH = 1e-3
 """Rounds go on while some side moves by this part of its width."""
+
+BLOCK_ENTRIES = 4_000_000
+"""Coefficients that are made dense at a time."""
 
 MOST_ROWS = 64
 """Up to so many rows multipliers are looked for; each costs a sort of the coefficients of every function."""
@@ -96,7 +100,7 @@ def centered(ball: L1Ball, box: Interval) -> tuple[Floats, float]:
     return center, ball.radius - total + error
 
 
-def support(domain: Polytope, rows: Floats, box: Interval | None = None) -> tuple[Floats, Floats]:
+def support(domain: Polytope, rows: Matrix, box: Interval | None = None) -> tuple[Floats, Floats]:
     """Return the largest value of ``rows @ x`` over a polytope, or a bound of it, and its rounding error.
 
     Exact up to rounding for boxes, for simplices (choices of one of n), and for a box with one further row or an
@@ -113,12 +117,16 @@ def support(domain: Polytope, rows: Floats, box: Interval | None = None) -> tupl
     -------
     two arrays of shape ``(k,)``
     """
+    if isinstance(rows, csr_array) and not domain.is_box:
+        return _support_in_blocks(domain, rows, box)
     if is_simplex(domain):
         largest = rows.max(axis=1, initial=-np.inf)
         if domain.row_lower[0] < 1:
             largest = np.maximum(largest, 0.0)
         return largest, np.zeros(len(rows))
     box = box or Interval(domain.lower, domain.upper)
+    if domain.is_box:
+        return support_box(box, rows)
     best = _support_ball(domain, box, rows)
     if 0 < domain.rows.shape[0] <= MOST_ROWS and np.isfinite(box.magnitude).all():
         left, constant, error = _without_rows(domain, box, rows)
@@ -126,6 +134,14 @@ def support(domain: Polytope, rows: Floats, box: Interval | None = None) -> tupl
         total = value + constant
         best = _least(best, (total, error + further + UNIT * np.abs(total)))
     return best
+
+
+def _support_in_blocks(domain: Polytope, rows: csr_array, box: Interval | None) -> tuple[Floats, Floats]:
+    """Return what `support` does, with so many rows dense at a time as fit."""
+    step = max(1, BLOCK_ENTRIES // domain.size)
+    blocks = [support(domain, rows[at : at + step].toarray(), box) for at in range(0, rows.shape[0], step)]
+    value, error = (np.concatenate([np.zeros(0), *parts]) for parts in zip(*blocks, strict=True))
+    return value, error
 
 
 def is_simplex(domain: Polytope) -> bool:
@@ -144,10 +160,13 @@ def _least(left: tuple[Floats, Floats], right: tuple[Floats, Floats]) -> tuple[F
     return np.where(smaller, right[0], left[0]), np.where(smaller, right[1], left[1])
 
 
-def support_box(box: Interval, rows: Floats) -> tuple[Floats, Floats]:
+def support_box(box: Interval, rows: Matrix) -> tuple[Floats, Floats]:
     """Return the largest value of ``rows @ x`` over a box, and its rounding error."""
-    value = np.maximum(rows, 0.0) @ box.upper + np.minimum(rows, 0.0) @ box.lower
-    return value, (rows.shape[1] + 2) * UNIT * (np.abs(rows) @ box.magnitude) + UNDERFLOW
+    if isinstance(rows, csr_array):
+        value = rows.maximum(0) @ box.upper + rows.minimum(0) @ box.lower
+    else:
+        value = np.maximum(rows, 0.0) @ box.upper + np.minimum(rows, 0.0) @ box.lower
+    return value, (rows.shape[1] + 2) * UNIT * (abs(rows) @ box.magnitude) + UNDERFLOW
 
 
 def _support_ball(domain: Polytope, box: Interval, rows: Floats) -> tuple[Floats, Floats]:

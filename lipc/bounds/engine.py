@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.ir import Floats
@@ -53,11 +54,14 @@ class Engine:
 
     def minimize(self, column: int, sign: int, seconds: float = np.inf) -> Proposal | None:
         """Return what minimizes ``sign * x[column]``, or None if the solver found no optimum in time."""
-        import highspy
-
         self._highs.changeColCost(self._minimized, 0.0)
         self._highs.changeColCost(column, float(sign))
         self._minimized = column
+        return self._optimum(seconds)
+
+    def _optimum(self, seconds: float) -> Proposal | None:
+        import highspy
+
         if np.isfinite(seconds):
             # HiGHS counts from the start of the object.
             self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(seconds, 0.0))
@@ -67,6 +71,16 @@ class Engine:
         solution = self._highs.getSolution()
         value = float(self._highs.getInfo().objective_function_value)
         return Proposal(value, np.array(solution.col_value), np.array(solution.row_dual))
+
+    def minimize_sum(self, columns: NDArray[np.int64], costs: Floats, seconds: float = np.inf) -> Proposal | None:
+        """Return what minimizes ``costs @ x[columns]``, or None if the solver found no optimum in time."""
+        indices = columns.astype(np.int32)
+        self._highs.changeColCost(self._minimized, 0.0)
+        self._highs.changeColsCost(len(indices), indices, costs)
+        try:
+            return self._optimum(seconds)
+        finally:
+            self._highs.changeColsCost(len(indices), indices, np.zeros(len(indices)))
 
     def ray(self) -> Floats | None:
         """Return multipliers that are to prove the last program infeasible; None if the solver has none."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipc.bounds.blas import one_thread
-from lipc.bounds.sdp import FREE, Quadratic, least_bound, restrict
+from lipc.bounds.quadratic import FREE, Quadratic, restrict
+from lipc.bounds.sdp import least_bound
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.errors import QueryError
 from lipc.ir import Floats, Interval, Lipschitz, Norm, Program

@@ -61,6 +61,7 @@ class Relaxation:
         self.switches = rows.switches
         self.refuted = 0
         self._transposed = csr_array(self.matrix.T)
+        self._sizes = abs(self._transposed)
         self._counts = summands(self._transposed)
         self.engine = Engine(self.matrix, self.row_lower, self.row_upper, self.lower, self.upper)
 
@@ -88,9 +89,14 @@ class Relaxation:
             self._set(rows.off_hi + entry, bit, high, -np.inf, high)
 
     def _set(self, row: int, column: int, coefficient: float, lower: float, upper: float) -> None:
-        for matrix, major, minor in ((self.matrix, row, column), (self._transposed, column, row)):
+        by_row, by_column = (row, column), (column, row)
+        for matrix, (major, minor), entry in (
+            (self.matrix, by_row, coefficient),
+            (self._transposed, by_column, coefficient),
+            (self._sizes, by_column, abs(coefficient)),
+        ):
             start, stop = matrix.indptr[major], matrix.indptr[major + 1]
-            matrix.data[start + np.searchsorted(matrix.indices[start:stop], minor)] = coefficient
+            matrix.data[start + np.searchsorted(matrix.indices[start:stop], minor)] = entry
         self.row_lower[row], self.row_upper[row] = lower, upper
         self.engine.set_coefficient(row, column, coefficient, lower, upper)
 
@@ -117,6 +123,11 @@ class Relaxation:
         proposal = self.engine.minimize(0, 0, seconds)
         return None if proposal is None else proposal.point
 
+    def likely_point(self, columns: NDArray[np.int64], costs: Floats, seconds: float = np.inf) -> Floats | None:
+        """Return a point with ``costs @ x[columns]`` small, as the solver proposes it; `None` if it found none."""
+        proposal = self.engine.minimize_sum(columns, costs, seconds)
+        return None if proposal is None else proposal.point
+
     def fix(self, column: int, lower: float, upper: float) -> None:
         """Change the bounds of a column for a while: rows that hold bounds as coefficients stay as they are."""
         self.lower[column], self.upper[column] = lower, upper
@@ -133,7 +144,7 @@ class Relaxation:
             return None
         largest = float(np.abs(ray).max(initial=0.0))
         # Any multipliers prove that y A x, which is at least y times the sides, is at most its largest value.
-        scaled = [sign * ray / largest for sign in (1.0, -1.0)] if largest > 0 else []
+        scaled = [sign * ray / largest for sign in (-1.0, 1.0)] if largest > 0 else []
         return next((each for each in scaled if self._least(each) > 0), None)
 
     def needed(self, multipliers: Floats, columns: NDArray[np.int64], home: Interval) -> NDArray[np.int64]:
@@ -168,7 +179,7 @@ class Relaxation:
         y = y + np.where(multipliers < 0, multipliers, 0.0) * np.isfinite(self.row_upper)
         sides = np.where(y > 0, self.row_lower, np.where(y < 0, self.row_upper, 0.0))
         reduced = -(self._transposed @ y)
-        error = (self._counts + 3) * UNIT * (abs(self._transposed) @ np.abs(y)) + UNDERFLOW
+        error = (self._counts + 3) * UNIT * (self._sizes @ np.abs(y)) + UNDERFLOW
         if column is not None:
             reduced[column] += sign
             error[column] += UNIT * (abs(reduced[column]) + 1.0)

@@ -14,18 +14,16 @@ that is fixed is a constant, a neuron that is off is 0, one that is on is its ``
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from lipc.bounds.quadratic import Quadratic
 from lipc.bounds.rounding import UNDERFLOW, UNIT
 from lipc.bounds.unrolled import Unrolled
 from lipc.errors import QueryError
 from lipc.ir import Floats
-
-FREE = -1
-"""The state of a neuron that is neither on (1) nor off (0); a sign that is not fixed is 0."""
 
 BARRIER = 0.05
 """The weight of the barrier at first: its share of the bound, divided by the number of multipliers."""
@@ -47,106 +45,6 @@ SHORTEST = 1e-6
 
 GROWTHS = (1.1, 2.0, 4.0, 16.0, 256.0)
 """By how much more than needed multipliers grow from one level of switches to the one before, at first."""
-
-
-@dataclass(frozen=True, eq=False)
-class Quadratic:
-    """What is left of a derivative when some signs and neurons are decided: ``n`` free entries, signs first.
-
-    Parameters
-    ----------
-    signs, switches
-        The free signs, indices of inputs; and the free switches, indices of switches.
-    links
-        Shape ``(n, n)``: column ``k`` is ``d_k``, where ``u_k d_k'y = u_k z_k`` says that a neuron is on or off; for a
-        sign the unit vector.
-    shifts
-        z, shape ``(n,)``: 0 for signs.
-    weights, constant
-        The objective: ``constant + weights @ y``.
-    slack
-        Beyond the objective, for rounding in all of these.
-    """
-
-    signs: NDArray[np.int64]
-    switches: NDArray[np.int64]
-    links: Floats
-    shifts: Floats
-    weights: Floats
-    constant: float
-    slack: float
-
-    @property
-    def free_signs(self) -> int:
-        """The number of free signs."""
-        return len(self.signs)
-
-    def largest(self) -> float:
-        """Return the largest objective when no switch is free, rounded up: the norm of a gradient."""
-        size = float(np.abs(self.weights).sum())
-        error = (len(self.weights) + 8) * UNIT * (abs(self.constant) + size) + self.slack
-        return float(np.nextafter(self.constant + size + error, np.inf))
-
-    def select(self, multipliers: Floats, inputs: int) -> Floats:
-        """Return the multipliers of the free entries, from those of all inputs and switches."""
-        return np.concatenate([multipliers[self.signs], multipliers[inputs + self.switches]])
-
-    def spread(self, chosen: Floats, multipliers: Floats, inputs: int) -> Floats:
-        """Return all multipliers, with those of the free entries replaced."""
-        spread = multipliers.copy()
-        spread[self.signs] = chosen[: self.free_signs]
-        spread[inputs + self.switches] = chosen[self.free_signs :]
-        return spread
-
-
-def restrict(
-    unrolled: Unrolled, objective: Floats, slack: float, direction: Floats, states: NDArray[np.int8]
-) -> Quadratic:
-    """Return what is left when signs and neurons are decided.
-
-    Parameters
-    ----------
-    objective
-        Shape ``(n + s,)``: weights of the direction and of the switches.
-    slack
-        Of this objective.
-    direction
-        Shape ``(n,)``: v where it is decided, NaN where it may be anything from -1 to 1.
-    states
-        Shape ``(bits,)``: 0, 1, or `FREE`.
-    """
-    inputs = unrolled.inputs
-    state = states[unrolled.bits]
-    free_signs = np.flatnonzero(np.isnan(direction))
-    direction = np.where(np.isnan(direction), 0.0, direction)
-    free = np.flatnonzero((state == FREE) & _reachable(unrolled, objective, state))
-    width = len(free_signs) + len(free)
-    received = np.zeros((unrolled.switches, width + 1))
-    received[:, : len(free_signs)] = unrolled.direct[:, free_signs]
-    received[:, width] = unrolled.direct @ direction
-    passed = np.zeros_like(received)
-    passed[free, len(free_signs) + np.arange(len(free))] = 1.0
-    for depth, level in enumerate(unrolled.levels):
-        if depth:
-            received[level] += unrolled.through[level] @ passed
-        on = level[state[level] == 1]
-        passed[on] = received[on]
-    total = objective[inputs:] @ passed
-    total[: len(free_signs)] += objective[free_signs]
-    total[width] += objective[:inputs] @ direction
-    links = np.eye(width)
-    links[:, len(free_signs) :] -= received[free, :width].T
-    shifts = np.concatenate([np.zeros(len(free_signs)), received[free, width]])
-    return Quadratic(free_signs, free, links, shifts, total[:width].copy(), float(total[width]), slack)
-
-
-def _reachable(unrolled: Unrolled, objective: Floats, state: NDArray[np.int8]) -> NDArray[np.bool_]:
-    """Return which switches the objective depends on."""
-    needed = objective[unrolled.inputs :] != 0
-    for level in reversed(unrolled.levels):
-        users = level[needed[level] & (state[level] != 0)]
-        needed |= (unrolled.through[users] != 0).any(axis=0)
-    return np.asarray(needed & (state != 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +168,14 @@ class Sdp:
         return inverse, linked, self.quadratic.links.T @ linked
 
     def minimize(
-        self, start: Point, target: float, *, steps: int = STEPS, last: float = LAST_BARRIER, give_up: bool = False
+        self,
+        start: Point,
+        target: float,
+        *,
+        steps: int = STEPS,
+        last: float = LAST_BARRIER,
+        give_up: bool = False,
+        deadline: float = np.inf,
     ) -> Point:
         """Return the best point found from a start, at once when F is no more than the target.
 
@@ -282,11 +187,13 @@ class Sdp:
             The last weight of the barrier, as `LAST_BARRIER`.
         give_up
             Stop as soon as F will not come down to the target; what it comes down to is not of interest then.
+        deadline
+            The time of `time.monotonic` at which to return what there is.
         """
         best = point = start
         barrier = BARRIER
         for _ in range(steps):
-            if best.value <= target:
+            if best.value <= target or monotonic() > deadline:
                 break
             weight = barrier * max(abs(point.value - self.quadratic.constant), UNDERFLOW) / self.size
             moved, decrement = self._step(point, weight)
@@ -327,6 +234,17 @@ class Sdp:
             length *= 0.5
         return None, 0.0
 
+    def lowest(self, multipliers: Floats, target: float, steps: int) -> Point | None:
+        """Return `minimize` from some multipliers, which gives up where F will not come down to the target.
+
+        Returns
+        -------
+        Point or None
+            `None` where Q is not proven to be positive definite for the first multipliers.
+        """
+        start = self.at(multipliers)
+        return None if start is None else self.minimize(start, target, steps=steps, give_up=True)
+
     def probe(self, point: Point) -> Probes:
         """Return what every single decision would do to the bound at the same multipliers."""
         inverse, linked, double = self.products(point)
@@ -342,22 +260,32 @@ class Sdp:
         violation[signs] = point.multipliers[signs] * (1 - y[signs] ** 2)
         return Probes(high, low, violation, inverse, linked, double)
 
-    def without(self, point: Point, probes: Probes, entry: int, *, high: bool) -> float:
-        """Return a proven bound of the objective where one entry is decided: `high` is on, or a sign of 1."""
-        is_sign = entry < self.quadratic.free_signs
-        if is_sign or not high:
-            row, way, side = np.eye(1, self.size, entry)[0], probes.inverse[:, entry], 0.0
-            side = (1.0 if high else -1.0) if is_sign else 0.0
-            square = probes.inverse[entry, entry]
-        else:
-            row, way = self.quadratic.links[:, entry], probes.linked[:, entry]
-            side, square = float(self.quadratic.shifts[entry]), probes.double[entry, entry]
-        pull = -2 * (row @ point.y - side) / square
-        y = point.y + 0.5 * pull * way
-        bounds = self.bounds(
-            point.multipliers, point.matrix, y[:, None], (pull * row)[:, None], np.array([pull * side])
+    def without(self, point: Point, probes: Probes, room: float) -> Floats:
+        """Return proven bounds of the objective where one entry is decided, for all that may bring more than `room`.
+
+        Returns
+        -------
+        array of shape ``(2, n)``
+            High, that is on or a sign of 1, and low; infinite where less is expected.
+        """
+        bounds = np.full((2, self.size), np.inf)
+        high, low = np.flatnonzero(probes.high > room), np.flatnonzero(probes.low > room)
+        if not len(high) and not len(low):
+            return bounds
+        free_signs, unit = self.quadratic.free_signs, np.eye(self.size)
+        on = high >= free_signs
+        rows = np.concatenate([np.where(on, self.quadratic.links[:, high], unit[:, high]), unit[:, low]], axis=1)
+        ways = np.concatenate(
+            [np.where(on, probes.linked[:, high], probes.inverse[:, high]), probes.inverse[:, low]], 1
         )
-        return float(bounds[0])
+        squares = np.where(on, np.diag(probes.double)[high], np.diag(probes.inverse)[high])
+        squares = np.concatenate([squares, np.diag(probes.inverse)[low]])
+        sides = np.concatenate([np.where(on, self.quadratic.shifts[high], 1.0), np.where(low < free_signs, -1.0, 0.0)])
+        pull = -2 * (point.y @ rows - sides) / squares
+        y = point.y[:, None] + 0.5 * pull * ways
+        proven = self.bounds(point.multipliers, point.matrix, y, pull * rows, pull * sides)
+        bounds[0, high], bounds[1, low] = proven[: len(high)], proven[len(high) :]
+        return bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -382,13 +310,17 @@ class Probes:
     double: Floats
 
 
-def least_bound(unrolled: Unrolled, quadratic: Quadratic, target: float = -np.inf) -> tuple[float, Floats]:
+def least_bound(
+    unrolled: Unrolled, quadratic: Quadratic, target: float = -np.inf, deadline: float = np.inf
+) -> tuple[float, Floats]:
     """Return a proven bound of the objective from a cold start, and its multipliers of all inputs and switches.
 
     Parameters
     ----------
     target
         Less is not of interest.
+    deadline
+        The time of `time.monotonic` at which to return what there is.
 
     Raises
     ------
@@ -401,7 +333,7 @@ def least_bound(unrolled: Unrolled, quadratic: Quadratic, target: float = -np.in
     sdp = Sdp(quadratic)
     start = sdp.at(quadratic.select(multipliers, unrolled.inputs))
     assert start is not None, "first multipliers are valid"
-    point = sdp.minimize(start, target)
+    point = sdp.minimize(start, target, deadline=deadline)
     return sdp.certify(point), quadratic.spread(point.multipliers, multipliers, unrolled.inputs)
 
 

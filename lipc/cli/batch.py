@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.options import TRUST_BOUNDS, pass_options, shared_question_options
 from lipc.cli.solve import JOBS, NOT_NEGATIVE, SCHEDULER, SECONDS, SEED, THREADS, cores
 from lipc.cli.streams import NOT_FOUND, say
@@ -23,11 +24,15 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @click.command("batch", short_help="Solve many questions.")
-@click.argument("jobs_file", metavar="[JOBS]", required=False)
-@click.option("--out", metavar="FILE", required=True, help="A .jsonl file that takes a line for each result.")
-@click.option("--model", metavar="MODEL", help="One model at many places, instead of a file of jobs.")
-@click.option("--points", metavar="FILE", help="Its centers: the rows of a .npy array, or the lines of a .csv file.")
-@click.option("--vnnlib-dir", metavar="DIR", help="Its domains: all .vnnlib files in a folder.")
+@click.argument("jobs_file", type=FILE, metavar="[JOBS]", required=False)
+@click.option(
+    "--out", type=FILE, metavar="FILE", required=True, help="A .jsonl file that takes a line for each result."
+)
+@click.option("--model", type=FILE, metavar="MODEL", help="One model at many places, instead of a file of jobs.")
+@click.option(
+    "--points", type=FILE, metavar="FILE", help="Its centers: the rows of a .npy array, or the lines of a .csv file."
+)
+@click.option("--vnnlib-dir", type=FILE, metavar="DIR", help="Its domains: all .vnnlib files in a folder.")
 @click.option(
     "--sweep",
     "sweeps",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.streams import say
 
 ENDINGS = (".svg", ".dot")
 
 
 @click.command("graph", short_help="Draw a network.")
-@click.argument("model", metavar="MODEL")
-@click.option("-o", "destination", metavar="FILE", default="-", help="An .svg or .dot file; '-' for SVG on stdout.")
+@click.argument("model", type=FILE, metavar="MODEL")
+@click.option(
+    "-o", "destination", type=FILE, metavar="FILE", default="-", help="An .svg or .dot file; '-' for SVG on stdout."
+)
 @click.option(
     "--passes",
     metavar="PIPELINE",

@@ -9,12 +9,16 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lipc import __version__
 from lipc.cli.streams import INTERNAL_ERROR, INTERRUPTED, USER_ERROR, colours, fail, say
 from lipc.errors import InternalError, LipcError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "compile": "lipc.cli.compile",
@@ -23,10 +27,14 @@ COMMANDS = {
     "certify-radius": "lipc.cli.radius",
     "split": "lipc.cli.split",
     "estimate": "lipc.cli.estimate",
+    "compare": "lipc.cli.compare",
     "verify": "lipc.cli.verify",
+    "check": "lipc.cli.check",
+    "solvers": "lipc.cli.solvers",
     "report": "lipc.cli.report",
     "graph": "lipc.cli.graph",
     "opt": "lipc.cli.opt",
+    "completion": "lipc.cli.completion",
 }
 DEFAULT_COMMAND = "compile"
 OWN_OPTIONS = ("--help", "--version", "-h")
@@ -40,11 +48,14 @@ lipc solve MODEL          solve it and certify the answer
 lipc batch JOBS --out FILE solve many questions
 lipc split MODEL -o DIR   cut a hard question into several files
 lipc estimate MODEL --all bound it by the methods of the literature
+lipc compare CASES ...    hold those methods against the exact values
 lipc certify-radius MODEL how far an input may move before its class can change
 lipc verify RESULT.json   check an answer again, without a solver
+lipc check MAP SOLUTION   check what any solver made of a model that lipc wrote
 lipc report RESULT.json   write a page about an answer
 lipc graph MODEL          draw the network as lipc has it
 lipc opt MODEL --passes   run passes one by one on the textual program
+lipc solvers              which solvers are there, and what they can do
 
 MODEL is an .onnx file, a .lip file (the language of lipc) or an .lir file (a textual program).
 
@@ -65,6 +76,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a word may become; it may name a model, too."""
+        from click.shell_completion import CompletionItem
+
+        files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
+        return [*files, *super().shell_complete(ctx, incomplete)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command in front where none is named.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipc.cli.compile import write_program
+from lipc.cli.completion import FILE
 from lipc.cli.options import Question, pass_options, passes_from, question_options
 from lipc.cli.streams import put, say
 
@@ -46,7 +47,9 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.command("opt", short_help="Run passes and print the program.")
 @question_options
 @pass_options
-@click.option("-o", "destination", default="-", metavar="FILE", help="A .lir or .lir.gz file; '-' for stdout.")
+@click.option(
+    "-o", "destination", default="-", type=FILE, metavar="FILE", help="A .lir or .lir.gz file; '-' for stdout."
+)
 @click.option(
     "--elide", type=click.IntRange(0), metavar="N", help="Leave out constants of more than N numbers: to look at only."
 )

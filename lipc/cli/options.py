@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.streams import say
 
 if TYPE_CHECKING:
     from lipc.cli.warn import WarningFilter
     from lipc.frontends import Network
+    from lipc.models import SourceFormat
     from lipc.passes.base import Pass
     from lipc.passes.bounds import Method
     from lipc.passes.jacobian import Mode
@@ -22,17 +24,31 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FROM = click.option(
+    "--from",
+    "source_format",
+    type=click.Choice(["onnx", "lip", "lir"]),
+    help="What MODEL holds; needed where it is '-', standard input.  [default: by its ending]",
+)
+
 _QUESTION = (
-    click.argument("model", metavar="MODEL"),
+    click.argument("model", type=FILE, metavar="MODEL"),
+    FROM,
     click.option(
-        "--box", nargs=2, metavar="LO HI", help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]"
+        "--box",
+        nargs=2,
+        type=FILE,
+        metavar="LO HI",
+        help="The domain LO <= x <= HI: numbers, or .npy/.csv files.  [default: 0 1]",
     ),
-    click.option("--center", metavar="FILE", help="The center of a ball: a .npy/.csv file (or one number)."),
+    click.option("--center", type=FILE, metavar="FILE", help="The center of a ball: a .npy/.csv file (or one number)."),
     click.option("--radius", type=float, metavar="R", help="The radius of that ball."),
     click.option("--ball", type=click.Choice(["linf", "l1"]), help="The norm of that ball.  [default: linf]"),
     click.option("--clip", nargs=2, type=float, metavar="LO HI", help="Cut the ball to LO <= x <= HI."),
-    click.option("--halfspaces", metavar="FILE", help="Cut the domain by A x <= b; a .npz file with A and b."),
-    click.option("--vnnlib", metavar="FILE", help="The domain is the input part of a VNN-LIB file."),
+    click.option(
+        "--halfspaces", type=FILE, metavar="FILE", help="Cut the domain by A x <= b; a .npz file with A and b."
+    ),
+    click.option("--vnnlib", type=FILE, metavar="FILE", help="The domain is the input part of a VNN-LIB file."),
     click.option(
         "--norm", type=click.Choice(["linf", "l1", "l2"]), help="What perturbations are measured in.  [default: linf]"
     ),
@@ -84,6 +100,14 @@ _PASSES = (
     ),
 )
 
+FORMULATION = click.option(
+    "--formulation",
+    type=click.Choice(["bigm", "indicator", "sos1"]),
+    default="bigm",
+    show_default=True,
+    help="How bits switch rows; what not all solvers take: indicator constraints, special ordered sets.",
+)
+
 TRUST_BOUNDS = click.option("--trust-bounds", is_flag=True, help="Take the bounds in a .lir file for proven.")
 
 
@@ -94,7 +118,7 @@ def question_options(command: Command) -> Command:
 
 def shared_question_options(command: Command) -> Command:
     """Add what several questions have in common: no model, and no warnings."""
-    return _add(_QUESTION[1:-1], command)
+    return _add(_QUESTION[2:-1], command)  # the model and what it holds come first
 
 
 def pass_options(command: Command) -> Command:
@@ -132,9 +156,12 @@ class Question:
     stated: Stated
     filter: WarningFilter
     drop_softmax: bool
+    source_format: SourceFormat | None
 
     @staticmethod
-    def of(*, drop_softmax: bool, warning_words: tuple[str, ...], **words: Any) -> Question:
+    def of(
+        *, drop_softmax: bool, source_format: SourceFormat | None, warning_words: tuple[str, ...], **words: Any
+    ) -> Question:
         """Return the question of the options.
 
         Raises
@@ -148,7 +175,7 @@ class Question:
         shown = WarningFilter.of(warning_words)
         stated = Words(**words).understood()
         shown.show(stated.warnings)
-        return Question(stated, shown, drop_softmax)
+        return Question(stated, shown, drop_softmax, source_format)
 
     def read(self, model: str) -> tuple[Network, Query | None]:
         """Return the network, and the question, as `Stated.of` does.
@@ -160,7 +187,7 @@ class Question:
         """
         from lipc.models import read_model
 
-        network = read_model(model, drop_softmax=self.drop_softmax)
+        network = read_model(model, drop_softmax=self.drop_softmax, source_format=self.source_format)
         self.filter.show(network.warnings)
         query = self.stated.of(network)
         if query is not None and not self.stated.names_domain(network):

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipc.cli.completion import FILE
+from lipc.cli.options import FROM
 from lipc.cli.solve import SECONDS, SEED, THREADS, Finite
 from lipc.cli.streams import NOT_FOUND, put, say
 
 if TYPE_CHECKING:
+    from lipc.models import SourceFormat
     from lipc.radius import RadiusReport, RadiusResult
 
 SHOWN_CLASSES = 3
@@ -20,8 +23,9 @@ TOLERANCE = Finite(min=1e-9, max=0.5)
 
 
 @click.command("certify-radius", short_help="How far an input may move before its class can change.")
-@click.argument("model", metavar="MODEL")
-@click.option("--center", metavar="FILE", required=True, help="The input: a .npy/.csv file (or one number).")
+@click.argument("model", type=FILE, metavar="MODEL")
+@FROM
+@click.option("--center", type=FILE, metavar="FILE", required=True, help="The input: a .npy/.csv file (or one number).")
 @click.option(
     "--norm",
     type=click.Choice(["linf", "l1"]),
@@ -51,6 +55,7 @@ TOLERANCE = Finite(min=1e-9, max=0.5)
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     model: str,
+    source_format: SourceFormat | None,
     center: str,
     norm: str,
     label: int | None,
@@ -81,7 +86,7 @@ def command(
     from lipc.radius import certify_radius
 
     shown = WarningFilter.of(warning_words)
-    network = read_model(model, drop_softmax=drop_softmax)
+    network = read_model(model, drop_softmax=drop_softmax, source_format=source_format)
     shown.show(network.warnings)
     point = read_numbers(center, "--center")
     if point.size == 1 and len(network.input_shape) and np.prod(network.input_shape) > 1:

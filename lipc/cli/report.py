@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.streams import say
 
 
@@ -20,9 +21,9 @@ def _shape(_: click.Context, __: click.Parameter, given: str | None) -> tuple[in
 
 
 @click.command("report", short_help="Write a page about results.")
-@click.argument("results", metavar="RESULTS")
-@click.option("-o", "destination", metavar="FILE", help="An .html file; '-' for stdout.")
-@click.option("--png", "folder", metavar="DIR", help="Write the pictures as PNG files into a folder.")
+@click.argument("results", type=FILE, metavar="RESULTS")
+@click.option("-o", "destination", type=FILE, metavar="FILE", help="An .html file; '-' for stdout.")
+@click.option("--png", "folder", type=FILE, metavar="DIR", help="Write the pictures as PNG files into a folder.")
 @click.option(
     "--image",
     "shape",

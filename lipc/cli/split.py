@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
 from lipc.cli.solve import SECONDS, SEED
 from lipc.cli.streams import say
@@ -30,7 +31,7 @@ SCHEMA = 1
 @question_options
 @pass_options
 @TRUST_BOUNDS
-@click.option("-o", "--output-dir", "folder", metavar="DIR", required=True, help="A new or empty folder.")
+@click.option("-o", "--output-dir", "folder", type=FILE, metavar="DIR", required=True, help="A new or empty folder.")
 @click.option(
     "--pieces", type=click.IntRange(1, 100_000), metavar="N", default=16, show_default=True, help="About how many."
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from lipc.cli.completion import FILE
 from lipc.cli.streams import NOT_FOUND, put
 
 
 @click.command("verify", short_help="Check a result again, without a solver.")
-@click.argument("result", metavar="RESULT.json")
-@click.option("--model", metavar="FILE", help="The model, if it is not where the result says.")
+@click.argument("result", type=FILE, metavar="RESULT.json")
+@click.option("--model", type=FILE, metavar="FILE", help="The model, if it is not where the result says.")
 def command(result: str, model: str | None) -> int:
     """Check what 'lipc solve --json' wrote; RESULT.json may be '-', standard input.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from lipc.cli.streams import colours, say
 from lipc.diagnostics import WARNINGS, Diagnostic, Severity, SourceError, did_you_mean, in_order
-from lipc.errors import QueryError
+from lipc.errors import QueryError, printable
 
 MAX_WARNINGS = 20
 """Shown in one run, as many as errors."""
@@ -57,6 +57,22 @@ class WarningFilter:
                 if word.startswith("error="):
                     errors.add(name)
         return WarningFilter(frozenset(silent), frozenset(errors))
+
+    def tell(self, name: str, message: str, hint: str = "") -> None:
+        """Print a warning that is about no place in a text.
+
+        Raises
+        ------
+        QueryError
+            If it is an error.
+        """
+        if name in self.silent:
+            return
+        if name in self.errors:
+            raise QueryError(f"{message} [-W{name}]", hint=hint)
+        say(f"lipc: warning: {printable(message)} [-W{name}]")
+        if hint:
+            say(f"hint: {printable(hint)}")
 
     def show(self, warnings: Iterable[Diagnostic]) -> None:
         """Print warnings on stderr.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.lipschitz import MOST_OUTPUTS
-from lipc.bounds.sdp import FREE, Quadratic, restrict
+from lipc.bounds.quadratic import FREE, Quadratic, restrict
 from lipc.bounds.unrolled import LARGEST, LARGEST_UNIT, MOST_NUMBERS, Unrolled, derivative_slack, unroll
 from lipc.errors import QueryError
 from lipc.estimators.base import Limits, RefusedError, question_of

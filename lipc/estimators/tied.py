@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
+from lipc.bounds.quadratic import Quadratic
 from lipc.bounds.rounding import UNDERFLOW, UNIT
-from lipc.bounds.sdp import BARRIER, LONGEST, SHORTEST, STEPS, Point, Quadratic, Sdp, first_multipliers
+from lipc.bounds.sdp import BARRIER, LONGEST, SHORTEST, STEPS, Point, Sdp, first_multipliers
 from lipc.bounds.unrolled import Unrolled
 from lipc.errors import QueryError
 from lipc.estimators.base import Limits, RefusedError

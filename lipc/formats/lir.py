@@ -8,17 +8,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from lipc.diagnostics import Diagnostic, SourceError, SourceText
 from lipc.errors import ModelError
+from lipc.formats.arrays import LARGEST as LARGEST_CONSTANTS
+from lipc.formats.arrays import npz_bytes, read_npz
 from lipc.formats.output import gzipped, is_special, is_stdout, write_files
 from lipc.ir import Program, print_program, print_with_constants
 from lipc.ir.parser import Sidecar, read_program
@@ -29,12 +29,6 @@ EXTERNAL = 64
 
 LARGEST_TEXT = 2**30
 """Bytes of a text, unpacked."""
-
-LARGEST_CONSTANTS = 2**33
-"""Bytes of a file of constants, unpacked."""
-
-_NPY: Any = np.lib.format
-"""Without types of its own before numpy 2.3."""
 
 
 def constants_path(path: str | Path) -> Path:
@@ -83,8 +77,13 @@ def write_lir(
     return tuple(path for path, _ in files if not is_stdout(path))
 
 
-def read_lir(path: str | Path) -> Program:
+def read_lir(path: str | Path, content: bytes | None = None) -> Program:
     """Read a program, packed or not, with its constants.
+
+    Parameters
+    ----------
+    content
+        What the file holds, if it was read before, as from standard input.
 
     Raises
     ------
@@ -94,7 +93,7 @@ def read_lir(path: str | Path) -> Program:
         The file cannot be read or is no text.
     """
     path = Path(path)
-    text = _read_text(path)
+    text = _read_text(path, content)
 
     def load(sidecar: Sidecar | None) -> Mapping[str, NDArray[Any]]:
         return {} if sidecar is None else _load(path, sidecar)
@@ -102,63 +101,11 @@ def read_lir(path: str | Path) -> Program:
     return read_program(SourceText(str(path), text), load)
 
 
-def npz_bytes(constants: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return a file that `numpy.load` reads; equal constants make equal files."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in constants.items():
-            member = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, not now
-            with archive.open(member, "w", force_zip64=True) as stream:
-                _NPY.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def read_npz(content: bytes) -> dict[str, NDArray[Any]]:
-    """Return the arrays of an ``.npz`` file.
-
-    Nothing is allocated that the file does not hold, whatever its headers say.
-
-    Raises
-    ------
-    ValueError
-        The file is broken, or holds something other than numbers.
-    """
-    arrays = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > LARGEST_CONSTANTS:
-                raise ValueError(f"more than {LARGEST_CONSTANTS} bytes")
-            for member in members:
-                arrays[member.filename.removesuffix(".npy")] = _read_npy(archive.read(member))
-    except Exception as error:  # zipfile and numpy raise errors of a dozen kinds on broken files
-        raise ValueError(str(error) or type(error).__name__) from error
-    return arrays
-
-
-def _read_npy(content: bytes) -> NDArray[Any]:
-    stream = io.BytesIO(content)
-    version = _NPY.read_magic(stream)
-    if version == (1, 0):
-        shape, fortran_order, dtype = _NPY.read_array_header_1_0(stream)
-    else:
-        shape, fortran_order, dtype = _NPY.read_array_header_2_0(stream)
-    if dtype.kind not in "fiub":
-        raise ValueError(f"an array of {dtype} is none of numbers")
-    if min(shape, default=0) < 0:
-        raise ValueError(f"an array of shape {shape}")
-    start = stream.tell()
-    numbers = np.frombuffer(content, dtype, offset=start) if start < len(content) else np.zeros(0, dtype)
-    array: NDArray[Any] = numbers.reshape(shape, order="F" if fortran_order else "C").copy()
-    return array
-
-
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, content: bytes | None) -> str:
     where = str(path)
     try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"\x1f\x8b"
-            stream.seek(0)
+        with path.open("rb") if content is None else io.BufferedReader(io.BytesIO(content)) as stream:
+            packed = stream.peek(2)[:2] == b"\x1f\x8b"  # a pipe cannot be read again
             content = (gzip.GzipFile(fileobj=stream) if packed else stream).read(LARGEST_TEXT + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ModelError(f"the packed file is broken: {error}", where=where) from error

@@ -59,13 +59,14 @@ def lp_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> It
     yield (comments + "Minimize\n").encode("ascii")
     yield from _sums(_objective(parts), parts.columns)
     yield b"Subject To\n"
-    yield from _sums(_constraints(parts, program.row_lower, program.row_upper), parts.columns)
+    yield from _sums(_constraints(parts, program), parts.columns)
     yield b"Bounds\n"
     binary = program.integer & (program.column_lower == 0) & (program.column_upper == 1)
     kept = np.flatnonzero(~binary)
     yield from _bounds(parts.columns[kept], program.column_lower[kept], program.column_upper[kept])
     yield from _list("Generals", parts.columns[program.integer & ~binary])
     yield from _list("Binaries", parts.columns[binary])
+    yield from _sets(parts.columns, program.sets)
     yield b"End\n"
 
 
@@ -85,8 +86,12 @@ def _objective(parts: Portable) -> _Sums:
     return _Sums(row, np.zeros(1, dtype=np.intp), texts([" OBJ: "]), texts(["\n"]))
 
 
-def _constraints(parts: Portable, lower: Floats, upper: Floats) -> _Sums:
-    """Return one-sided rows; rows with two different sides come twice, the lower side first."""
+def _constraints(parts: Portable, program: MixedIntegerProgram) -> _Sums:
+    """Return one-sided rows; rows with two different sides come twice, the lower side first.
+
+    The condition of an indicator stands in front: ``row: a = 1 -> + 1 x <= 0``.
+    """
+    lower, upper = program.row_lower, program.row_upper
     if not len(parts.rows):
         row = csr_array(([0.0], [0], [0, 1]), shape=(1, len(parts.cost)))
         return _Sums(row, np.zeros(1, dtype=np.intp), texts([" no_rows: "]), texts([" <= 1\n"]))
@@ -99,7 +104,12 @@ def _constraints(parts: Portable, lower: Floats, upper: Floats) -> _Sums:
     relation = np.where(equal[which], " = ", np.where(at_most, " <= ", " >= "))
     suffix = np.where(split, np.where(second, "_hi: ", "_lo: "), ": ").tolist()
     sides = numbers(np.where(at_most, upper[which], lower[which]))
-    heads = texts([f" {name}{end}" for name, end in zip(parts.rows[which].tolist(), suffix, strict=True)])
+    given = program.indicators
+    conditions = texts([""] * len(lower))
+    bits = zip(parts.columns[given.bit].tolist(), given.when.tolist(), strict=True)
+    conditions[given.row] = texts([f"{bit} = {when} -> " for bit, when in bits])
+    starts = zip(parts.rows[which].tolist(), suffix, conditions[which].tolist(), strict=True)
+    heads = texts([f" {name}{end}{condition}" for name, end, condition in starts])
     tails = texts([f"{sign}{side}\n" for sign, side in zip(relation.tolist(), sides, strict=True)])
     return _Sums(_without_empty_rows(parts.matrix), which, heads, tails)
 
@@ -150,6 +160,15 @@ def _bounds(names: Text, lower: Floats, upper: Floats) -> Iterator[bytes]:
         right[below & above] = " free\n"
         right[fixed] = " = " + low_text[fixed] + "\n"
         yield interleave(len(low), left.tolist(), names[batch].tolist(), right.tolist())
+
+
+def _sets(names: Text, sets: NDArray[np.int64]) -> Iterator[bytes]:
+    if len(sets):
+        yield b"SOS\n"
+    for batch in batches(len(sets)):
+        numbers_of = [str(number) for number in range(batch.start + 1, batch.stop + 1)]
+        first, second = (names[sets[batch, side]].tolist() for side in (0, 1))
+        yield interleave(len(first), " set_", numbers_of, ": S1:: ", first, ":1 ", second, ":2\n")
 
 
 def _list(section: str, names: Text) -> Iterator[bytes]:

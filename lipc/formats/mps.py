@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, vstack
 
+from lipc.errors import InternalError
 from lipc.formats.text import Portable, Text, batches, interleave, numbers, portable, texts
 from lipc.ir import Floats
-from lipc.mip import MixedIntegerProgram
+from lipc.mip import Indicators, MixedIntegerProgram
 
 
 def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> Iterator[bytes]:
@@ -43,15 +44,17 @@ def mps_chunks(program: MixedIntegerProgram, *, header: Sequence[str] = ()) -> I
     yield (comments + "NAME lipc FREE\nROWS\n N OBJ\n").encode("ascii")
     for batch in batches(len(kinds)):
         yield interleave(len(kinds[batch]), kinds[batch].tolist(), parts.rows[batch].tolist(), "\n")
-    yield b"COLUMNS\n"
+    yield b"COLUMNS"
     yield from _columns(parts, program.integer)
-    yield b"RHS\n"
+    yield b"\nRHS\n"
     yield from _values(" RHS ", parts.rows, sides, np.flatnonzero(sides))
     if not np.isnan(widths).all():
         yield b"RANGES\n"
         yield from _values(" RNG ", parts.rows, widths, np.flatnonzero(~np.isnan(widths)))
     yield b"BOUNDS\n"
     yield from _bounds(parts.columns, program.column_lower, program.column_upper, program.integer)
+    yield from _sets(parts.columns, program.sets)
+    yield from _indicators(parts, program.indicators)
     yield b"ENDATA\n"
 
 
@@ -92,21 +95,25 @@ def _widths(lower: Floats, upper: Floats) -> tuple[NDArray[np.bool_], Floats]:
 
 
 def _columns(parts: Portable, integer: NDArray[np.bool_]) -> Iterator[bytes]:
-    """Write the columns one after the other, the objective first, runs of integer columns between markers."""
+    """Write the columns one after the other, the objective first, runs of integer columns between markers.
+
+    A line begins with its line end: one text less to be joined for each nonzero.
+    """
     table = _with_cost(parts)
-    heads = texts([f" {name} " for name in parts.columns])
+    heads = texts([f"\n {name} " for name in parts.columns])
     rows = texts(["OBJ ", *(f"{name} " for name in parts.rows)])
     edges = np.flatnonzero(np.diff(integer.astype(np.int8), prepend=0, append=0))
     places = table.indptr[edges]  # integer runs start at even, stop at odd edges
-    markers = [f" MARKER_{k + 1} 'MARKER' '{('INTORG', 'INTEND')[k % 2]}'\n" for k in range(len(edges))]
+    markers = [f"\n MARKER_{k + 1} 'MARKER' '{('INTORG', 'INTEND')[k % 2]}'" for k in range(len(edges))]
     for batch in batches(table.nnz):
         count = batch.stop - batch.start
-        owner = np.searchsorted(table.indptr, np.arange(batch.start, batch.stop), side="right") - 1
-        names = heads[owner].tolist()
+        first, last = np.searchsorted(table.indptr, [batch.start, batch.stop - 1], side="right") - 1
+        within = np.diff(np.clip(table.indptr[first : last + 2], batch.start, batch.stop))
+        names = np.repeat(heads[first : last + 1], within).tolist()
         for k in range(*np.searchsorted(places, [batch.start, batch.stop])):
             names[places[k] - batch.start] = markers[k] + names[places[k] - batch.start]
         where = rows[table.indices[batch]].tolist()
-        yield interleave(count, names, where, numbers(table.data[batch]), "\n")
+        yield interleave(count, names, where, numbers(table.data[batch]))
     if edges.size and edges[-1] == len(integer):
         yield markers[-1].encode("ascii")
 
@@ -149,6 +156,37 @@ def _bounds(names: Text, lower: Floats, upper: Floats, integer: NDArray[np.bool_
         again = np.where(single[batch], "", name)
         fields = (first[batch], name, low, second[batch], again, high)
         yield interleave(len(name), *(field.tolist() for field in fields))
+
+
+def _sets(names: Text, sets: NDArray[np.int64]) -> Iterator[bytes]:
+    """Write special ordered sets in two fields: of sets in three, SCIP and Gurobi take no notice.
+
+    A member that begins with S is the head of another set to Gurobi 13.
+    """
+    if len(sets):
+        yield b"SOS\n"
+        for name in names[np.unique(sets)].tolist():
+            if name[:1] in "sS":
+                raise InternalError(f"the member {name} of a set begins with S: Gurobi takes it for a set")
+    for batch in batches(len(sets)):
+        numbers_of = [str(number) for number in range(batch.start + 1, batch.stop + 1)]
+        first, second = (names[sets[batch, side]].tolist() for side in (0, 1))
+        yield interleave(len(first), " S1 set_", numbers_of, "\n ", first, " 1\n ", second, " 2\n")
+
+
+def _indicators(parts: Portable, indicators: Indicators) -> Iterator[bytes]:
+    if len(indicators.row):
+        yield b"INDICATORS\n"
+    for batch in batches(len(indicators.row)):
+        row, bit, when = indicators.row[batch], indicators.bit[batch], indicators.when[batch]
+        fields = (
+            parts.rows[row].tolist(),
+            " ",
+            parts.columns[bit].tolist(),
+            " ",
+            [str(each) for each in when.tolist()],
+        )
+        yield interleave(len(row), " IF ", *fields, "\n")
 
 
 def _tails(values: Floats, wanted: NDArray[np.bool_]) -> Text:

@@ -7,19 +7,26 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from lipc import __version__
 from lipc.errors import InternalError, LipcError
+from lipc.formats.arrays import packed, unpacked
 from lipc.ir import Floats, Sense
 from lipc.mip import Block, MixedIntegerProgram, Role
 
-SCHEMA = 1
+SCHEMA = 2
+"""Version 2 added the program itself (``program``); files of version 1 are still read."""
+
+_READ = (1, SCHEMA)
+_ROW_ARRAYS = ("row_lower", "row_upper")
+_COLUMN_ARRAYS = ("column_lower", "column_upper", "integer", "cost", "column_scale")
 T = TypeVar("T")
-_OWN = ("schema", "generator", "objective", "columns", "rows")
+_OWN = ("schema", "generator", "objective", "columns", "rows", "program")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,8 @@ class ModelMap:
         The blocks of the program, in the order of the file. An LP file has two rows for one with two sides.
     facts
         Everything else that was written (source model, query, removed neurons, ...).
+    packed
+        The matrix and the bounds of the program (`program` unpacks them); `None` in a sidecar of schema version 1.
     """
 
     generator: str
@@ -48,6 +57,7 @@ class ModelMap:
     columns: tuple[Block, ...]
     rows: tuple[Block, ...]
     facts: Mapping[str, object]
+    packed: str | None = None
 
     def original(self, value: float) -> float:
         """Return the original objective where a solver prints `value` for ``OBJ``."""
@@ -56,6 +66,52 @@ class ModelMap:
     def column_names(self) -> list[str]:
         """Return the names of all columns, in the order of the file."""
         return [name for block in self.columns for name in block.names()]
+
+    def program(self) -> MixedIntegerProgram:
+        """Return the program that the model file holds, bit by bit.
+
+        Raises
+        ------
+        ValueError
+            The sidecar does not hold it, or it is broken.
+        """
+        if self.packed is None:
+            raise ValueError("it does not hold the program")
+        arrays = unpacked(self.packed)
+        try:
+            return self._program(arrays)
+        except KeyError as error:
+            raise ValueError(f"the packed program has no array {error}") from error
+
+    def _program(self, arrays: Mapping[str, NDArray[Any]]) -> MixedIntegerProgram:
+        """Return the program of its arrays, whose shapes and entries are checked."""
+        rows, columns = (sum(len(block.entries) for block in blocks) for blocks in (self.rows, self.columns))
+        of_rows = {name: arrays[name] for name in _ROW_ARRAYS}
+        of_columns = {name: arrays[name] for name in _COLUMN_ARRAYS}
+        for size, each in ((rows, of_rows), (columns, of_columns)):
+            for name, array in each.items():
+                if array.shape != (size,) or np.isnan(array).any():
+                    raise ValueError(f"the packed array {name!r} does not fit")
+        data, indices, starts = (arrays[name] for name in ("data", "indices", "indptr"))
+        if indices.dtype.kind not in "iu" or starts.dtype.kind not in "iu" or not np.isfinite(data).all():
+            raise ValueError("the packed matrix holds something else than numbers")
+        matrix = csr_array((data, indices, starts), shape=(rows, columns))
+        matrix.check_format(full_check=True)
+        return MixedIntegerProgram(
+            matrix=matrix,
+            row_lower=of_rows["row_lower"],
+            row_upper=of_rows["row_upper"],
+            column_lower=of_columns["column_lower"],
+            column_upper=of_columns["column_upper"],
+            integer=of_columns["integer"] != 0,
+            cost=of_columns["cost"],
+            column_scale=of_columns["column_scale"],
+            constant=self.constant,
+            sense=self.sense,
+            columns=self.columns,
+            rows=self.rows,
+            objective_scale=self.scale,
+        )
 
 
 def sidecar(program: MixedIntegerProgram, *, facts: Mapping[str, object]) -> dict[str, object]:
@@ -84,7 +140,14 @@ def sidecar(program: MixedIntegerProgram, *, facts: Mapping[str, object]) -> dic
         **facts,
         "columns": [_block(block) | _scales(program.column_scale[block.columns]) for block in program.columns],
         "rows": [_block(block) for block in program.rows],
+        "program": _packed(program),
     }
+
+
+def _packed(program: MixedIntegerProgram) -> str:
+    matrix = program.matrix
+    arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
+    return packed(arrays | {name: getattr(program, name) for name in (*_ROW_ARRAYS, *_COLUMN_ARRAYS)})
 
 
 def sidecar_text(content: Mapping[str, object]) -> bytes:
@@ -104,7 +167,7 @@ def read_sidecar(path: str | Path) -> ModelMap:
     Raises
     ------
     LipcError
-        The file cannot be read, is not JSON, or is not a sidecar of schema version 1; names the file.
+        The file cannot be read, is not JSON, or is not a sidecar of a schema version that is known; names the file.
     """
     where = str(path)
     try:
@@ -115,7 +178,7 @@ def read_sidecar(path: str | Path) -> ModelMap:
         raise LipcError(f"the sidecar is not JSON: {error}", where=where) from error
     if not isinstance(content, dict):
         raise LipcError("the sidecar is not a JSON object", where=where)
-    if content.get("schema") != SCHEMA:
+    if content.get("schema") not in _READ:
         raise LipcError(
             f"the sidecar has schema version {content.get('schema')!r}, this lipc reads {SCHEMA}",
             where=where,
@@ -174,6 +237,7 @@ def _model_map(content: dict[str, object]) -> ModelMap:
         columns=_blocks(content, "columns"),
         rows=_blocks(content, "rows"),
         facts={key: value for key, value in content.items() if key not in _OWN},
+        packed=_typed(content, "program", str) if content["schema"] == SCHEMA else None,
     )
 
 

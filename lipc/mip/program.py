@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from lipc.ir import Floats, Sense
+
+Formulation = Literal["bigm", "indicator", "sos1"]
+"""How a bit switches a row: by a coefficient, as an indicator constraint, or by a slack that excludes the bit."""
 
 
 class Role(Enum):
@@ -31,6 +35,10 @@ class Role(Enum):
     """How far the entries of an `Input` lie above the center of its l_1 ball."""
     BELOW = "below"
     """How far they lie below it."""
+    COMPLEMENT = "complement"
+    """1 minus the bits of a `Conditional`, or of an `Input` of bits (``sos1``)."""
+    SLACK = "slack"
+    """What a row is relaxed by where a bit does not enforce it (``sos1``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +115,45 @@ class Splits:
 
 
 @dataclass(frozen=True, eq=False)
+class Indicators:
+    """Rows that hold only where a bit has a value; shapes ``(k,)``, a row at most once.
+
+    Parameters
+    ----------
+    row
+        Which rows; each has one side.
+    bit
+        The column of the bit.
+    when
+        The value at which the row holds: 0 or 1.
+    """
+
+    row: NDArray[np.int64]
+    bit: NDArray[np.int64]
+    when: NDArray[np.int64]
+
+    @staticmethod
+    def joined(parts: Sequence[Indicators]) -> Indicators:
+        """Return the rows of all parts."""
+        none = np.zeros(0, np.int64)
+        return Indicators(
+            np.concatenate([none, *(part.row for part in parts)]),
+            np.concatenate([none, *(part.bit for part in parts)]),
+            np.concatenate([none, *(part.when for part in parts)]),
+        )
+
+    @staticmethod
+    def none() -> Indicators:
+        """Return no rows."""
+        return Indicators.joined([])
+
+
+def no_sets() -> NDArray[np.int64]:
+    """Return no special ordered sets."""
+    return np.zeros((0, 2), np.int64)
+
+
+@dataclass(frozen=True, eq=False)
 class MixedIntegerProgram:
     """``constant + objective_scale * cost @ x`` to optimize within bounds and ``row_lower <= matrix @ x <= row_upper``.
 
@@ -132,6 +179,10 @@ class MixedIntegerProgram:
         A power of two.
     splits
         Rows and columns of the switches, for cutting planes; rows and columns may be scaled and added to, not moved.
+    indicators
+        Rows that are indicator constraints (`Formulation` ``indicator``).
+    sets
+        Shape ``(k, 2)``: pairs of columns, not negative, of which at most one is not 0 (``sos1``).
     """
 
     matrix: csr_array
@@ -148,6 +199,15 @@ class MixedIntegerProgram:
     column_scale: Floats
     objective_scale: float = 1.0
     splits: Splits = field(default_factory=Splits.none)
+    indicators: Indicators = field(default_factory=Indicators.none)
+    sets: NDArray[np.int64] = field(default_factory=no_sets)
+
+    @property
+    def formulation(self) -> Formulation:
+        """What a solver must understand to read the program."""
+        if len(self.indicators.row):
+            return "indicator"
+        return "sos1" if len(self.sets) else "bigm"
 
     def objective(self, x: Floats) -> float:
         """Return the objective at a point of shape ``(columns,)``."""
@@ -159,6 +219,12 @@ class MixedIntegerProgram:
         used = self.cost != 0
         widest = np.maximum(np.abs(self.column_lower[used]), np.abs(self.column_upper[used]))
         return float(self.objective_scale * (np.abs(self.cost[used]) @ widest) + abs(self.constant))
+
+    @property
+    def coefficient_range(self) -> tuple[float, float]:
+        """The smallest and the largest absolute coefficient of a row; ``(1, 1)`` if there is none."""
+        sizes = np.abs(self.matrix.data[self.matrix.data != 0])
+        return (float(sizes.min()), float(sizes.max())) if len(sizes) else (1.0, 1.0)
 
     @property
     def binaries(self) -> int:

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array, hstack, vstack
 from lipc.errors import QueryError
 from lipc.ir import Floats, as_matrix
 from lipc.mip.program import Block, MixedIntegerProgram, Namer
+from lipc.mip.tiny import absorb_tiny_coefficients
 
 
 def add_rows(
@@ -23,6 +24,8 @@ def add_rows(
     name: str = "row",
 ) -> MixedIntegerProgram:
     """Return the program with the rows ``lower <= sum(matrix @ block) <= upper``.
+
+    Coefficients of at most 1e-9, which solvers read as 0, widen the sides instead (`lipc.mip.tiny`).
 
     Parameters
     ----------
@@ -59,7 +62,7 @@ def add_rows(
         for block in program.columns
     ]
     whole = csr_array(hstack([csr_array(part) for part in parts], format="csr"))
-    return append_rows(program, whole, low, high, name, "added")
+    return absorb_tiny_coefficients(append_rows(program, whole, low, high, name, "added"))
 
 
 def _sides(lower: ArrayLike, upper: ArrayLike, rows: int) -> tuple[Floats, Floats]:

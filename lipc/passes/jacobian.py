@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
+from scipy.sparse import hstack
 
 from lipc.bounds.interval import intersect
 from lipc.bounds.linear import linear_bounds
@@ -35,9 +36,12 @@ from lipc.ir import (
     Sense,
     Switch,
     add,
+    as_matrix,
     evaluate,
     identity,
     pullback,
+    scatter,
+    selection,
     transpose,
 )
 from lipc.ir.euclidean import euclidean_ball, euclidean_point
@@ -133,6 +137,44 @@ def _check_continuous(program: Program) -> None:
                 )
 
 
+def gradient_program(program: Program, cotangent: Floats) -> Program:
+    """Return a network with the gradient of a weighted sum of its outputs as the result.
+
+    Parameters
+    ----------
+    program
+        A network with a Lipschitz question; its bounds are kept.
+    cotangent
+        Shape ``(m,)``: the weights c of the ``m`` entries of its result.
+
+    Returns
+    -------
+    Program
+        The network, and ``J' c`` by the chain rule over its own bits, shape ``(n,)``. It asks nothing.
+
+    Raises
+    ------
+    QueryError
+        If the result is not continuous.
+    """
+    if program.objective is None or program.objective.lipschitz is None:
+        raise InternalError("gradient_program: the program asks no Lipschitz question")
+    _check_continuous(program)
+    network_input, domain = program.network_input()
+    writer = _Writer(program, program.objective.lipschitz, network_input)
+    writer.builder.origin = Origin("c")
+    gradient = writer.pull(writer.builder.constant(cotangent))
+    if gradient is None:
+        writer.builder.origin = Origin("gradient")
+        gradient = writer.builder.constant(np.zeros(domain.size))
+    return writer.builder.program(gradient, bounds=program.bounds)
+
+
+def _signed(size: int) -> Matrix:
+    """Return the identity beside its negative: what makes entries of two parts that are not negative."""
+    return as_matrix(hstack([identity(size), -identity(size)], format="csr"))
+
+
 class _Writer:
     """Appends the Jacobian to a copy of the network."""
 
@@ -177,7 +219,7 @@ class _Writer:
         # The cross-polytope has 2^n facets; v = p - n with (p, n) in a simplex needs one row.
         self.directions = self.builder.input(Polytope.simplex(2 * size), origin=Origin("v"))
         self.builder.origin = Origin("direction")
-        return self.builder.affine({self.directions: np.hstack([np.eye(size), -np.eye(size)])})
+        return self.builder.affine({self.directions: _signed(size)})
 
     def _output_norm(self, tangent: int) -> int:
         """Append the norm of ``J v``: v and -v lie in the ball together, so the first entry may count with its sign."""
@@ -187,14 +229,22 @@ class _Writer:
         if self.question.output_norm is Norm.L1:
             magnitudes = self.builder.abs(self.builder.select(tangent, np.arange(1, size)))
             self.builder.origin = Origin("objective")
-            return self.builder.affine({tangent: np.eye(1, size), magnitudes: np.ones((1, size - 1))})
+            return self.builder.affine({tangent: selection([0], size), magnitudes: np.ones((1, size - 1))})
         self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
         return self.builder.affine({self.builder.switch(tangent, self.outputs): np.ones((1, size))})
 
     def reverse(self) -> int:
         """Append ``g = J' c`` from the result on; return the objective."""
+        gradient = self.pull(self._cotangent())
+        if gradient is None:
+            self.builder.origin = Origin("objective")
+            return self.builder.constant([0.0])
+        return self._input_norm(gradient)
+
+    def pull(self, cotangent: int) -> int | None:
+        """Append ``J' c`` for a value c; `None` if the result does not depend on the input."""
         ops = self.program.ops
-        adjoint_terms: dict[int, list[tuple[Matrix | None, int]]] = {self.program.result: [(None, self._cotangent())]}
+        adjoint_terms: dict[int, list[tuple[Matrix | None, int]]] = {self.program.result: [(None, cotangent)]}
         for value in range(self.program.result, self.network_input, -1):
             summands = adjoint_terms.pop(value, [])
             op = ops[value]
@@ -209,10 +259,7 @@ class _Writer:
                 switched = self.builder.switch(adjoint, op.bit, origin)
                 adjoint_terms.setdefault(op.operand, []).append((None, switched))
         summands = adjoint_terms.get(self.network_input, [])
-        if not summands:
-            self.builder.origin = Origin("objective")
-            return self.builder.constant([0.0])
-        return self._input_norm(self._sum(Origin("gradient"), summands))
+        return self._sum(Origin("gradient"), summands) if summands else None
 
     def _cotangent(self) -> int:
         """Append c: 1 for one output; for several a choice of one of them, or signs of which the first is positive."""
@@ -224,9 +271,11 @@ class _Writer:
             self.outputs = self.builder.input(
                 Polytope.box(np.zeros(size - 1), np.ones(size - 1)), Kind.BIT, Origin("output")
             )
-            return self.builder.affine({self.outputs: 2.0 * np.eye(size)[:, 1:]}, [1.0, *[-1.0] * (size - 1)])
+            return self.builder.affine(
+                {self.outputs: scatter(np.arange(1, size), size) * 2.0}, [1.0, *[-1.0] * (size - 1)]
+            )
         self.outputs = self.builder.input(Polytope.one_of(size), Kind.BIT, Origin("output"))
-        return self.builder.affine({self.outputs: np.eye(size)})
+        return self.builder.affine({self.outputs: identity(size)})
 
     def _sum(self, origin: Origin, summands: list[tuple[Matrix | None, int]]) -> int:
         """Append the sum of ``matrix @ value``; a matrix `None` is the identity."""
@@ -249,7 +298,7 @@ class _Writer:
             return self.builder.affine({magnitude: np.ones((1, size))})
         self.directions = self.builder.input(Polytope.one_of(2 * size), Kind.BIT, Origin("entry"))
         self.builder.origin = Origin("chosen")
-        both = self.builder.affine({gradient: np.vstack([np.eye(size), -np.eye(size)])})
+        both = self.builder.affine({gradient: transpose(_signed(size))})
         self.chosen = self.builder.switch(both, self.directions)
         self.builder.origin = Origin("objective")
         return self.builder.affine({self.chosen: np.ones((1, 2 * size))})

@@ -72,6 +72,7 @@ def run_passes(
     verify_each: bool = True,
     validate: int | None = None,
     on_step: Callable[[Step], None] = lambda _: None,
+    on_stage: Callable[[str], None] = lambda _: None,
 ) -> Trail:
     """Run passes one after another.
 
@@ -84,6 +85,8 @@ def run_passes(
         variable ``LIPC_VALIDATE`` says, or 0.
     on_step
         Called after each pass.
+    on_stage
+        Called before each pass with its name.
 
     Raises
     ------
@@ -94,6 +97,7 @@ def run_passes(
     steps: list[Step] = []
     current = program
     for each in passes:
+        on_stage(each.name)
         started = perf_counter()
         result = each.apply(current)
         step = Step(each, current, result, perf_counter() - started)

@@ -136,7 +136,8 @@ def drawing(height: float = HEIGHT, width: float = WIDTH) -> Iterator[Axes]:
         yield Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
-def _figure(axes: Axes) -> Figure:
+def figure_of(axes: Axes) -> Figure:
+    """Return the figure that axes belong to."""
     from matplotlib.figure import Figure
 
     assert isinstance(axes.figure, Figure)
@@ -161,7 +162,7 @@ def pair_over_time(history: Sequence[Sequence[float | None]]) -> Picture:
         axes.set_xlabel("seconds")
         axes.legend(loc="best")
     text = f"From {_span(lower[0], upper[0])} to {_span(lower[-1], upper[-1])} after {seconds[-1]:.3g} s."
-    return Picture("pair", "Lower and upper over time", text, _figure(axes))
+    return Picture("pair", "Lower and upper over time", text, figure_of(axes))
 
 
 def _span(lower: float, upper: float) -> str:
@@ -198,7 +199,7 @@ def neurons_by_pass(passes: Sequence[Mapping[str, Any]]) -> Picture:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     first, last = (sum(layer["unstable"] for layer in stage["layers"]) for stage in (stages[0], stages[-1]))
     text = f"Unstable neurons: {first} before, {last} after all passes. The numbers: on / unstable / off."
-    return Picture("neurons", "Neurons by layer, before and after passes", text, _figure(axes))
+    return Picture("neurons", "Neurons by layer, before and after passes", text, figure_of(axes))
 
 
 def _row_places(stages: Sequence[Mapping[str, Any]]) -> tuple[Floats, list[str]]:
@@ -230,7 +231,7 @@ def coefficient_ranges(passes: Sequence[Mapping[str, Any]]) -> Picture:
         axes.set_yticks(places, [stage["name"] or "as read" for stage in passes], fontsize=6.5)
         axes.invert_yaxis()
     text = f"From {low[0]:.2g} .. {high[0]:.2g} as read to {low[-1]:.2g} .. {high[-1]:.2g}."
-    return Picture("coefficients", "Range of the coefficients", text, _figure(axes))
+    return Picture("coefficients", "Range of the coefficients", text, figure_of(axes))
 
 
 def image(name: str, title: str, values: Floats, shape: tuple[int, int], *, signed: bool) -> Picture:
@@ -248,11 +249,11 @@ def image(name: str, title: str, values: Floats, shape: tuple[int, int], *, sign
         reach = float(np.abs(pixels).max(initial=0.0)) or 1.0
         limits = (-reach, reach) if signed else (float(pixels.min()), float(pixels.max()))
         drawn = axes.imshow(pixels, cmap="RdBu_r" if signed else "gray_r", vmin=limits[0], vmax=limits[1])
-        bar = _figure(axes).colorbar(drawn, ax=axes, shrink=0.85)
+        bar = figure_of(axes).colorbar(drawn, ax=axes, shrink=0.85)
         bar.outline.set_visible(False)
         axes.set_axis_off()
     text = f"{shape[0]} x {shape[1]} entries from {pixels.min():.4g} to {pixels.max():.4g}."
-    return Picture(name, title, text, _figure(axes))
+    return Picture(name, title, text, figure_of(axes))
 
 
 def bars(name: str, title: str, values: Floats) -> Picture:
@@ -262,7 +263,7 @@ def bars(name: str, title: str, values: Floats) -> Picture:
         axes.set_xlabel("input")
         axes.grid(visible=False, axis="x")
     text = f"{len(values)} entries from {values.min():.4g} to {values.max():.4g}."
-    return Picture(name, title, text, _figure(axes))
+    return Picture(name, title, text, figure_of(axes))
 
 
 def distribution(name: str, values: Floats, label: str) -> Picture:
@@ -274,7 +275,7 @@ def distribution(name: str, values: Floats, label: str) -> Picture:
         axes.grid(visible=False, axis="x")
     middle = float(np.median(values))
     text = f"{len(values)} values from {values.min():.6g} to {values.max():.6g}, median {middle:.6g}."
-    return Picture(name, f"Distribution: {label}", text, _figure(axes))
+    return Picture(name, f"Distribution: {label}", text, figure_of(axes))
 
 
 def scatter(name: str, title: str, at: Floats, values: Floats, x: str, y: str) -> Picture:
@@ -284,7 +285,7 @@ def scatter(name: str, title: str, at: Floats, values: Floats, x: str, y: str) -
         _logarithmic_if_wide(axes, values)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
-    return Picture(name, title, f"{len(at)} results.", _figure(axes))
+    return Picture(name, title, f"{len(at)} results.", figure_of(axes))
 
 
 def against(name: str, title: str, lines: Mapping[str, tuple[Floats, Floats]], x: str, y: str) -> Picture:
@@ -307,4 +308,4 @@ def against(name: str, title: str, lines: Mapping[str, tuple[Floats, Floats]], x
         if 1 < len(lines) <= 3:
             axes.legend(loc="best")
     count = sum(len(at) for at, _ in lines.values())
-    return Picture(name, title, f"{count} results.", _figure(axes))
+    return Picture(name, title, f"{count} results.", figure_of(axes))

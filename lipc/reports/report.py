@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lipc.errors import ResultError
 from lipc.reports.batch import batch_page, batch_pictures
 from lipc.reports.figures import Picture
 from lipc.reports.single import result_page, result_pictures
-from lipc.result import Result
 from lipc.verify import read_results
+
+if TYPE_CHECKING:
+    from lipc.result import Result
 
 T = TypeVar("T")
 

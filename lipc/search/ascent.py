@@ -62,7 +62,7 @@ def ascend(program: Program, norm: Norm, *, deadline: float, output_norm: Norm =
     deadline
         The time of `time.monotonic` at which to return what there is; one batch of samples is always taken.
     """
-    search = _Search(program, Lipschitz(norm, output_norm), deadline)
+    search = PatternSearch(program, Lipschitz(norm, output_norm), deadline)
     starts = search.sample(np.random.default_rng(SEED))
     best = starts[0]
     neurons = sum(search.sizes.values())
@@ -79,8 +79,16 @@ def ascend(program: Program, norm: Norm, *, deadline: float, output_norm: Norm =
     return best
 
 
-class _Search:
-    """Gradients of one network at many points or patterns."""
+class PatternSearch:
+    """Gradients of one network at many points or patterns.
+
+    Parameters
+    ----------
+    program
+        A network of one input, without a Jacobian.
+    deadline
+        The time of `time.monotonic` after which nothing better is found any more.
+    """
 
     def __init__(self, program: Program, question: Lipschitz, deadline: float) -> None:
         self.program = program
@@ -100,6 +108,10 @@ class _Search:
         norms = self._norms(values, count)
         order = np.argsort(-norms, kind="stable")
         return [Found(points[k], float(norms[k])) for k in order]
+
+    def at(self, x: Floats) -> Found:
+        """Return a point with the norm there."""
+        return Found(x, float(self._norms(evaluate(self.program, {self.input: x[None]}), 1)[0]))
 
     def _rows_at_a_time(self) -> int:
         """Return how many points or patterns are evaluated together."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count, product
 from time import monotonic
 
@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipc.bounds.blas import one_thread
-from lipc.bounds.sdp import FREE, Point, Probes, Quadratic, Sdp, first_multipliers, least_bound, restrict
+from lipc.bounds.quadratic import FREE, Quadratic, restrict
+from lipc.bounds.sdp import Point, Probes, Sdp, first_multipliers, least_bound
 from lipc.bounds.unrolled import unroll
 from lipc.certify import Regions
 from lipc.errors import QueryError
 from lipc.ir import Floats, Norm, Program, evaluate, pullback
 from lipc.search.conflicts import States
+from lipc.search.incumbents import Incumbents
 from lipc.search.nodes import Node, objectives_of
 from lipc.search.possible import Possible
 from lipc.search.pseudocosts import Decision, PseudoCosts
@@ -39,6 +41,9 @@ MOST_ENTRIES = 400
 
 MOST_OPEN = 500_000
 """Open nodes from which on the search goes deep first."""
+
+COMPILED_AFTER = 500
+"""Nodes after which compiled code takes over: loading it takes as long as they do."""
 
 CLOSER = 1e-9
 """Newton's method aims this much below the target, relatively, for the rounding that a proof adds."""
@@ -62,6 +67,8 @@ class BranchAndBound:
     ----------
     nodes
         How many were looked at.
+    goal
+        The target, as it was asked for last.
     weights
         Of the outputs, a row for each objective.
     trouble
@@ -86,7 +93,11 @@ class BranchAndBound:
         self.slacks = np.abs(self.weights) @ self.unrolled.slack
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
+        self.incumbents = Incumbents(program, question, self.unrolled, deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
+        self.sdp: Callable[[Quadratic], Sdp] = Sdp
+        self.restricted = restrict
+        self.goal = target()
         self.nodes = 0
         self.trouble = ""
         self.order = count()
@@ -98,6 +109,7 @@ class BranchAndBound:
 
     def relax(self, deadline: float = np.inf) -> None:
         """Bound the roots: `upper` is the SDP bound then, or infinite if the time did not do for all of them."""
+        self.goal = self.target()
         with one_thread():
             for root in self._roots(min(deadline, self.deadline)):
                 self._push(root)
@@ -118,16 +130,38 @@ class BranchAndBound:
             self.deep.pop()
         else:
             heappop(self.open)
+        if self.nodes == COMPILED_AFTER:
+            self._take_compiled()
+        self.goal = self.target()
         self._visit(node)
         self.current = -np.inf
+
+    def _take_compiled(self) -> None:
+        """Go on with compiled code, where numba is installed."""
+        try:
+            from lipc.bounds import compiled
+        except (ImportError, RuntimeError):  # numba has no folder to keep what it compiles in
+            return
+        if compiled.compile_kernels(self.deadline):
+            self.sdp, self.restricted = compiled.CompiledSdp, compiled.restrict
 
     def restart(self, nodes: list[Node], deadline: float) -> None:
         """Go on with other nodes; what is known of neurons and decisions is kept."""
         self.deadline = self.possible.deadline = self.regions.deadline = deadline
+        self.incumbents.search.deadline = self.incumbents.search.regions.deadline = deadline
         self.open, self.deep = [], []
         self.current = self.highest = self.left = -np.inf
+        self.goal = self.target()
         for node in nodes:
             self._push(node)
+
+    def discard(self, nodes: list[Node]) -> None:
+        """Forget open nodes that elsewhere were found to hold nothing above the target; `upper` counts them on."""
+        gone = set(nodes)
+        self.highest = max(self.highest, *(node.bound for node in gone), -np.inf)
+        self.open = [each for each in self.open if each[2] not in gone]
+        heapify(self.open)
+        self.deep = [each for each in self.deep if each not in gone]
 
     def open_nodes(self) -> list[Node]:
         """Return what is open."""
@@ -154,7 +188,7 @@ class BranchAndBound:
         return max(deep, -self.open[0][0] if self.open else -np.inf)
 
     def _push(self, node: Node) -> None:
-        if node.bound <= self.target():
+        if node.bound <= self.goal:
             self._drop(node.bound)
         elif len(self.open) < MOST_OPEN:
             heappush(self.open, (-node.bound, next(self.order), node))
@@ -175,18 +209,18 @@ class BranchAndBound:
         states = self.possible.decided()
         for root, direction in product(range(len(self.objectives)), directions):
             if monotonic() <= deadline:
-                yield self._root(root, direction, states)
+                yield self._root(root, direction, states, deadline)
             else:
                 multipliers = np.ones(inputs + self.unrolled.switches)
                 yield Node(root, direction, states, multipliers, np.inf)
 
-    def _root(self, root: int, direction: Floats, states: States) -> Node:
+    def _root(self, root: int, direction: Floats, states: States, deadline: float) -> Node:
         quadratic = self._restrict(root, direction, states)
-        bound, multipliers = least_bound(self.unrolled, quadratic, self.target())
+        bound, multipliers = least_bound(self.unrolled, quadratic, self.goal, deadline)
         return Node(root, direction, states, multipliers, bound)
 
     def _restrict(self, root: int, direction: Floats, states: States) -> Quadratic:
-        return restrict(self.unrolled, self.objectives[root], float(self.slacks[root]), direction, states)
+        return self.restricted(self.unrolled, self.objectives[root], float(self.slacks[root]), direction, states)
 
     def _visit(self, node: Node) -> None:
         """Bound a node, and push what it splits into; remember what its decision brought."""
@@ -198,7 +232,7 @@ class BranchAndBound:
                 bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
             except QueryError:  # rounding leaves no multipliers
                 self.left = max(self.left, node.bound)
-        brought = max(bound, self.target())
+        brought = max(bound, self.goal)
         if node.decision is not None and brought > -np.inf:
             self.costs.record(node.decision, brought)
 
@@ -208,12 +242,17 @@ class BranchAndBound:
 
     def _may_be(self, states: States) -> bool:
         """Return whether states may be possible; look at the gradient of the point that shows it."""
-        if self.possible.sampled(states):
+        if self.possible.shown.allows(states):
             return True
         possible, x = self.possible.point(states)
-        if x is not None and self._norm_at(x) > self.target():
-            self.on_point(x)
+        if x is not None and self._norm_at(x) > self.goal:
+            self._offer(x)
         return possible
+
+    def _offer(self, x: Floats) -> None:
+        """Tell of a point, and what has become of the target."""
+        self.on_point(x)
+        self.goal = self.target()
 
     def _norm_at(self, x: Floats) -> float:
         """Return the norm at a point, in l_1 of outputs for the signs of the roots."""
@@ -232,10 +271,10 @@ class BranchAndBound:
             quadratic = self._restrict(node.root, node.direction, node.states)
             if not len(quadratic.switches):
                 return self._leaf(node, min(node.bound, quadratic.largest()))
-            sdp = Sdp(quadratic)
+            sdp = self.sdp(quadratic)
             node, point = self._lower(node, sdp)
             self.current = node.bound
-            if node.bound <= self.target():
+            if node.bound <= self.goal:
                 return self._drop(node.bound)
             probes = sdp.probe(point)
             further = self._decide(node, sdp, point, probes)
@@ -243,6 +282,8 @@ class BranchAndBound:
                 if node.states is not known and not self._may_be(node.states):
                     return -np.inf
                 known = node.states
+                if self.incumbents.is_due(self.nodes):
+                    self._look(node, quadratic, point)
                 further = self._split(node, quadratic, probes)
                 if further is node:
                     return node.bound
@@ -250,22 +291,24 @@ class BranchAndBound:
                 return -np.inf
             node = further
 
+    def _look(self, node: Node, quadratic: Quadratic, point: Point) -> None:
+        """Look for a better point near a node."""
+        found = self.incumbents.near(node.states, quadratic, point, self.possible)
+        if found is not None and found.value > self.target():
+            self.on_point(found.x)
+
     def _lower(self, node: Node, sdp: Sdp) -> tuple[Node, Point]:
         """Return a node with better multipliers, as far as they bring its bound down to the target."""
-        target = self.target()
-        point = sdp.minimize(self._start(sdp, node), target - CLOSER * abs(target), steps=STEPS, give_up=True)
-        spread = sdp.quadratic.spread(point.multipliers, node.multipliers, self.unrolled.inputs)
-        return replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point))), point
-
-    def _start(self, sdp: Sdp, node: Node) -> Point:
-        """Return the parent's multipliers; should rounding make them invalid, new ones."""
+        target = self.goal
+        goal = target - CLOSER * abs(target)
         inputs = self.unrolled.inputs
-        point = sdp.at(sdp.quadratic.select(node.multipliers, inputs))
-        if point is None:
+        point = sdp.lowest(sdp.quadratic.select(node.multipliers, inputs), goal, STEPS)
+        if point is None:  # rounding made the parent's multipliers invalid
             fresh = first_multipliers(self.unrolled, sdp.quadratic)
-            point = sdp.at(sdp.quadratic.select(fresh, inputs))
+            point = sdp.lowest(sdp.quadratic.select(fresh, inputs), goal, STEPS)
             assert point is not None, "first multipliers are valid"
-        return point
+        spread = sdp.quadratic.spread(point.multipliers, node.multipliers, inputs)
+        return replace(node, multipliers=spread, bound=min(node.bound, sdp.certify(point))), point
 
     def _decide(self, node: Node, sdp: Sdp, point: Point, probes: Probes) -> Node | None:
         """Decide what has only one side above the target.
@@ -275,19 +318,17 @@ class BranchAndBound:
         Node or None
             `node` itself if nothing was decided; `None` if nothing is left of it.
         """
-        target = self.target()
+        target = self.goal
+        bounds = sdp.without(point, probes, point.value - target)
+        over = bounds <= target
+        if not over.any():
+            return node
+        self._drop(float(bounds[over].max()))
+        if over.all(axis=0).any():
+            return None
         direction, states = node.direction.copy(), node.states.copy()
-        room = point.value - target
-        for entry in np.flatnonzero(np.maximum(probes.high, probes.low) > room).tolist():
-            gains = {True: probes.high[entry], False: probes.low[entry]}
-            bounds = {high: sdp.without(point, probes, entry, high=high) for high in gains if gains[high] > room}
-            dropped = [high for high, bound in bounds.items() if bound <= target]
-            for high in dropped:
-                self._drop(bounds[high])
-            if len(dropped) == 2:
-                return None
-            if dropped:
-                self._set(sdp.quadratic, direction, states, entry, not dropped[0])
+        for entry in np.flatnonzero(over.any(axis=0)).tolist():
+            self._set(sdp.quadratic, direction, states, entry, not over[0, entry])
         if (states == node.states).all() and np.array_equal(direction, node.direction, equal_nan=True):
             return node
         if (states == node.states).all():
@@ -324,7 +365,7 @@ class BranchAndBound:
                 continue
             tried = True
             sides = [self._child(node, quadratic, probes, entry, side) for side in (True, False)]
-            dropped = [self._try(child) <= self.target() for child in sides]
+            dropped = [self._try(child) <= self.goal for child in sides]
             if all(dropped):
                 return None
             if any(dropped):
@@ -336,7 +377,7 @@ class BranchAndBound:
 
     def _scores(self, node: Node, quadratic: Quadratic, probes: Probes) -> Floats:
         """Return the product of the gains expected on both sides; of signs alone as long as there are any."""
-        places, room = self._places(quadratic), node.bound - self.target()
+        places, room = self._places(quadratic), node.bound - self.goal
         low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
         score = low * high
         return np.asarray(score[: quadratic.free_signs] if quadratic.free_signs else score)
@@ -352,16 +393,16 @@ class BranchAndBound:
         """Return the bound of a child, and remember what its decision brings (strong branching)."""
         quadratic = self._restrict(child.root, child.direction, child.states)
         is_known = not len(quadratic.switches)
-        bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, Sdp(quadratic))[0].bound
+        bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, self.sdp(quadratic))[0].bound
         if child.decision is not None:
-            self.costs.record(child.decision, max(bound, self.target()))
-        if bound <= self.target():
+            self.costs.record(child.decision, max(bound, self.goal))
+        if bound <= self.goal:
             self._drop(bound)
         return bound
 
     def _leaf(self, node: Node, bound: float) -> float:
         """Look at a part of which the gradient is known: reach it, refute it, or decide more of its neurons."""
-        if bound <= self.target():
+        if bound <= self.goal:
             return self._drop(bound)
         possible, x = self.possible.point(node.states)
         if not possible:
@@ -371,10 +412,10 @@ class BranchAndBound:
         bits = self.possible.bits(np.where(node.states == FREE, pattern, node.states))
         region = self.regions.widest(bits, prove=True)
         if region.point is not None:
-            self.on_point(region.point)
+            self._offer(region.point)
             # Exact: without slack for rounding.
             bound = min(bound, self.regions.norm_bound(bits, self.norm, self.output_norm))
-            if bound <= self.target():
+            if bound <= self.goal:
                 return self._drop(bound)
         for conflict in region.conflicts:
             self.possible.learn(conflict)

@@ -5,10 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipc.bounds.sdp import FREE
+from lipc.bounds.quadratic import FREE
 
 States = NDArray[np.int8]
 """For each bit 0, 1, or `FREE`."""
+
+WORD = 64
+
+Words = NDArray[np.uint64]
+
+
+def packed(off: NDArray[np.bool_], on: NDArray[np.bool_]) -> Words:
+    """Return two masks of shape ``(k, bits)``, side by side, in words of 64 bits, shape ``(words, k)``."""
+    bits = off.shape[1]
+    flags = np.zeros((len(off), words_of(bits) * WORD), np.bool_)
+    flags[:, :bits], flags[:, bits : 2 * bits] = off, on
+    return np.packbits(flags, axis=1).view(np.uint64).T
+
+
+def words_of(bits: int) -> int:
+    """Return how many words two masks take."""
+    return max(-(-2 * bits // WORD), 1)
 
 
 class Conflicts:
@@ -16,30 +33,37 @@ class Conflicts:
 
     def __init__(self, bits: int) -> None:
         self.count = 0
-        self._wanted = np.zeros((2, 64, bits), np.float32)  # for states 0 and 1, which bits a conflict names
-        self._sizes = np.zeros(64, np.float32)
+        self._bits = bits
+        self._wanted = np.zeros((words_of(bits), 64), np.uint64)  # the states that a conflict names
 
     def add(self, bits: NDArray[np.int64], states: States) -> None:
         """Take some bits, and the states that they cannot have together."""
-        if self.count == len(self._sizes):
+        if self.count == self._wanted.shape[1]:
             self._wanted = np.concatenate([self._wanted, np.zeros_like(self._wanted)], axis=1)
-            self._sizes = np.concatenate([self._sizes, np.zeros_like(self._sizes)])
-        self._wanted[states, self.count, bits] = 1.0
-        self._sizes[self.count] = len(bits)
+        named = np.full((1, self._bits), FREE, np.int8)
+        named[0, bits] = states
+        self._wanted[:, self.count] = packed(named == 0, named == 1)[:, 0]
         self.count += 1
 
     def imply(self, states: States) -> States | None:
         """Return states with those that follow from them; `None` if they are in conflict."""
         states = states.copy()
-        wanted, sizes = self._wanted[:, : self.count], self._sizes[: self.count]
         while True:
-            met = wanted[0] @ (states == 0).astype(np.float32) + wanted[1] @ (states == 1).astype(np.float32)
-            missing = sizes - met
-            if (missing == 0).any():
+            had = packed((states == 0)[None], (states == 1)[None])
+            missing = self._wanted[:, : self.count] & ~had
+            lacks = missing != 0
+            words = lacks.sum(axis=0)
+            if not words.all():
                 return None
             # Of a conflict that lacks one bit only, that bit has the other state.
-            followed = (wanted[:, missing == 1] * (states == FREE)).any(axis=1)
-            if not followed.any():
+            one = (words == 1) & ((missing & (missing - lacks)) == 0).all(axis=0)
+            follows = self._unpacked(np.bitwise_or.reduce(missing[:, one], axis=1)) & (states == FREE)
+            if not follows.any():
                 return states
-            states[followed[1]] = 0
-            states[followed[0]] = 1  # where it may have neither, the next round finds the conflict
+            states[follows[1]] = 0
+            states[follows[0]] = 1  # where it may have neither, the next round finds the conflict
+
+    def _unpacked(self, words: Words) -> NDArray[np.bool_]:
+        """Return two masks as an array of shape ``(2, bits)``."""
+        flags = np.unpackbits(words.view(np.uint8))[: 2 * self._bits]
+        return flags.reshape(2, self._bits) > 0

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from lipc.bounds.interval import bits_of, interval_bounds
 from lipc.bounds.points import Inside
+from lipc.bounds.quadratic import FREE
 from lipc.bounds.relaxation import Relaxation
-from lipc.bounds.sdp import FREE
 from lipc.bounds.unrolled import Place
 from lipc.certify import Conflict
 from lipc.ir import Conditional, Floats, Interval, Program, evaluate
 from lipc.search.conflicts import Conflicts, States
+from lipc.search.shown import Shown
 
 SAMPLES = 2000
 """Points of the domain whose patterns show at once that states are possible."""
@@ -54,7 +55,8 @@ class Possible:
         self.home = [(float(self.relaxation.lower[c]), float(self.relaxation.upper[c])) for c in self.columns]
         self.set = np.full(len(places), FREE, np.int8)
         self.inside = Inside(domain)
-        self.patterns = self.states_at(self.inside.sample(np.random.default_rng(SEED), SAMPLES))
+        patterns = self.states_at(self.inside.sample(np.random.default_rng(SEED), SAMPLES))
+        self.shown = Shown(self.relaxation, np.array(self.columns, np.int64), patterns)
         self.conflicts = Conflicts(len(places))
         self.programs = 0
 
@@ -78,11 +80,6 @@ class Possible:
         ends = np.cumsum([self.program.ops[value].size for value in self.conditionals])
         return dict(zip(self.conditionals, np.split(states > 0, ends[:-1]), strict=True)) if len(ends) else {}
 
-    def sampled(self, states: States) -> bool:
-        """Return whether a sampled point has these states."""
-        known = np.flatnonzero(states != FREE)
-        return bool((self.patterns[:, known] == states[known]).all(axis=1).any())
-
     def point(self, states: States) -> tuple[bool, Floats | None]:
         """Return whether states may be possible, and a point of the domain where the relaxation has them.
 
@@ -92,22 +89,46 @@ class Possible:
             `False` is proven. No point where the solver gave none.
         """
         self.programs += 1
-        for at in np.flatnonzero(states != self.set).tolist():
-            low, high = self.home[at]
-            if states[at] != FREE:
-                if not low <= states[at] <= high:
-                    return False, None
-                low = high = float(states[at])
-            self.relaxation.fix(self.columns[at], low, high)
-            self.set[at] = states[at]
-        first = self.relaxation.first[self.input]
+        if not self._set(states):
+            return False, None
         point = self.relaxation.any_point(self.deadline - monotonic())
         if point is None:
             multipliers = self.relaxation.refutation()
             if multipliers is not None:
                 self._learn(multipliers)
             return multipliers is None, None
-        return True, point[first : self.relaxation.first[self.input + 1]]
+        self.shown.add(point)
+        return True, self._inputs_of(point)
+
+    def likely_point(self, states: States, lean: Floats) -> Floats | None:
+        """Return a point of the domain where the relaxation has some states, and others as they lean.
+
+        Parameters
+        ----------
+        lean
+            Shape ``(bits,)``: how much each bit is to be on, if that is positive, or off.
+        """
+        self.programs += 1
+        if not self._set(states):
+            return None
+        point = self.relaxation.likely_point(np.array(self.columns, np.int64), -lean, self.deadline - monotonic())
+        return None if point is None else self._inputs_of(point)
+
+    def _set(self, states: States) -> bool:
+        """Fix states in the relaxation; return whether bounds alone allow them."""
+        for at in np.flatnonzero(states != self.set).tolist():
+            low, high = self.home[at]
+            if states[at] != FREE:
+                if not low <= states[at] <= high:
+                    return False
+                low = high = float(states[at])
+            self.relaxation.fix(self.columns[at], low, high)
+            self.set[at] = states[at]
+        return True
+
+    def _inputs_of(self, point: Floats) -> Floats:
+        first = self.relaxation.first
+        return np.asarray(point[first[self.input] : first[self.input + 1]])
 
     def learn(self, conflict: Conflict) -> None:
         """Keep bits that hold together on no open set, so that what is asked about has no gradient there."""

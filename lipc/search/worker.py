@@ -13,6 +13,9 @@ from lipc.search.nodes import Node
 MOST_POINTS = 4
 """Points handed back at a time."""
 
+STEP = 25
+"""Nodes after which it is seen whether a point was found: whoever asked can prove it, and everybody prune by it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -57,7 +60,9 @@ class _Search:
         self.target = batch.target
         tree.restart(batch.nodes, monotonic() + batch.seconds)
         before = tree.nodes
-        tree.run(most_nodes=before + batch.most_nodes)
+        last = before + batch.most_nodes
+        while tree.nodes < last and not self.points and not tree.is_complete and monotonic() <= tree.deadline:
+            tree.run(most_nodes=min(last, tree.nodes + STEP))
         left = Left(tree.open_nodes(), tree.highest, tree.left, tree.nodes - before, self.points[-MOST_POINTS:])
         self.points.clear()
         return left

@@ -6,12 +6,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from lipc.errors import QueryError
 from lipc.ir import Floats
-from lipc.mip import MixedIntegerProgram
+from lipc.mip import Formulation, MixedIntegerProgram
+
+BoundSource = Literal["api", "log", "none"]
+"""Where a dual bound comes from when a solver stops early."""
 
 
 class Ending(Enum):
@@ -22,6 +26,61 @@ class Ending(Enum):
     INTERRUPTED = "interrupted"
     INFEASIBLE = "infeasible"
     UNPROVEN = "unproven"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a solver can do, as far as lipc makes use of it.
+
+    Parameters
+    ----------
+    formulations
+        The forms of a program that it takes: ``bigm``, ``indicator``, ``sos1``.
+    reads
+        The formats of files that its own reader takes: ``mps``, ``lp``, ``mps.gz``.
+    start
+        Whether it begins with a solution it is given.
+    bound
+        Where its dual bound is from when it stops early: asked for in process (``api``), or read in its log.
+    threads, seed
+        Whether it can be told how many threads to use, and a seed.
+    stdin
+        Whether its command reads a program from a pipe.
+    exact
+        Whether every number arrives to the last bit, in the form in which lipc hands it over.
+    """
+
+    formulations: tuple[Formulation, ...] = ("bigm",)
+    reads: tuple[str, ...] = ("mps", "lp", "mps.gz")
+    start: bool = False
+    bound: BoundSource = "none"
+    threads: bool = False
+    seed: bool = False
+    stdin: bool = False
+    exact: bool = True
+
+    def check_formulation(self, formulation: Formulation, name: str) -> None:
+        """Refuse a formulation that the solver called `name` does not take.
+
+        Raises
+        ------
+        QueryError
+            With those that it takes.
+        """
+        if formulation not in self.formulations:
+            known = " or ".join(f"--formulation {each}" for each in self.formulations)
+            raise QueryError(f"{name} takes no programs with {WORDS[formulation]}", hint=f"use {known}")
+
+
+WORDS: dict[Formulation, str] = {
+    "bigm": "big-M rows",
+    "indicator": "indicator constraints",
+    "sos1": "special ordered sets",
+}
+"""What messages call what is particular to a formulation."""
+
+LogLine = Callable[[str], None]
+"""Takes a line of a solver's own log."""
 
 
 class SecondInterruptError(KeyboardInterrupt):
@@ -82,18 +141,39 @@ class Outcome:
         The solutions it kept, best first, each of shape ``(columns,)``.
     nodes
         Branch-and-bound nodes.
+    faults
+        In what the solver contradicts itself, or did not do what it was told.
     """
 
     ending: Ending
     bound: float
     solutions: tuple[Floats, ...]
     nodes: int
+    faults: tuple[str, ...] = ()
 
 
 class Solver(ABC):
-    """A mixed-integer programming solver."""
+    """A mixed-integer programming solver.
+
+    Parameters
+    ----------
+    log
+        Takes the lines of its own log, as they come; `None`: it is not asked to write one for people.
+    """
 
     name: ClassVar[str]
+    """What `--solver` calls it."""
+
+    title: ClassVar[str] = ""
+    """What people call it."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    install: ClassVar[str] = ""
+    """How it is installed."""
+
+    def __init__(self, log: LogLine | None = None) -> None:
+        self.log = log
 
     dual_tolerance: ClassVar[float] = 1e-7
     """How far a reduced cost may be on the wrong side of 0 in what the solver takes for a dual solution."""
@@ -115,7 +195,13 @@ class Solver(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Return name and version for people, like ``SCIP 10.0.2``."""
+        """Return name and version for people, like ``SCIP 10.0.2``.
+
+        Raises
+        ------
+        SolverError
+            If the solver is missing.
+        """
 
     @abstractmethod
     def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from threading import Event, Thread
 from time import monotonic
 from typing import Any, ClassVar
 
 import numpy as np
 
-from lipc.errors import SolverError, SolverFailedError
+from lipc.errors import SolverError
 from lipc.formats.mps import mps_chunks
-from lipc.ir import Floats, Sense
-from lipc.mip import MixedIntegerProgram, absorb_tiny_coefficients, scale
-from lipc.solvers.base import Ending, Outcome, Progress, SecondInterruptError, Solver, Task
+from lipc.ir import Floats
+from lipc.mip import MixedIntegerProgram, scale
+from lipc.solvers.base import Capabilities, Ending, Outcome, Progress, Solver, Task
+from lipc.solvers.beside import LogTail, run_beside
 from lipc.solvers.guidance import SCIP_SETTINGS, branching_priorities
+from lipc.solvers.handover import Handover
 
 KEPT_SOLUTIONS = 20
-POLL_SECONDS = 0.05
 
 _ENDINGS = {
     "optimal": Ending.OPTIMAL,
@@ -34,6 +34,11 @@ class Scip(Solver):
     """SCIP with settings that win on these programs (`lipc.solvers.guidance`)."""
 
     name: ClassVar[str] = "scip"
+    title: ClassVar[str] = "SCIP"
+    install: ClassVar[str] = "pip install pyscipopt"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        formulations=("bigm", "indicator", "sos1"), start=True, bound="api", threads=True, seed=True
+    )
     dual_tolerance: ClassVar[float] = 1e-9
 
     def slack(self, program: MixedIntegerProgram) -> float:
@@ -51,20 +56,24 @@ class Scip(Solver):
         scip = _import()
         model = scip.Model()
         model.hideOutput()
-        program = absorb_tiny_coefficients(scale(task.program, (1.0, 1.0)))
+        handover = Handover.of(task)
         try:
             with TemporaryDirectory(prefix="lipc-") as folder:
                 path = Path(folder) / "model.mps"
-                path.write_bytes(b"".join(mps_chunks(program)))
+                path.write_bytes(b"".join(mps_chunks(handover.program)))
                 model.readProblem(str(path))
+                session = _Session(scip, model, handover)
+                session.configure()
+                if np.isfinite(task.time_limit):
+                    model.setParam("limits/time", max(task.time_limit - (monotonic() - started), 0.0))
+                log = Path(folder) / "scip.log"
+                if self.log is not None:
+                    model.setLogfile(str(log))
+                session.run(on_progress, None if self.log is None else LogTail(log, self.log))
+                model.setLogfile(None)
         except OSError as error:
             reason = error.strerror or str(error)
             raise SolverError(f"the program cannot be handed to SCIP: {reason}", where=gettempdir()) from error
-        session = _Session(scip, model, program, task)
-        session.configure()
-        if np.isfinite(task.time_limit):
-            model.setParam("limits/time", max(task.time_limit - (monotonic() - started), 0.0))
-        session.run(on_progress)
         return session.outcome()
 
 
@@ -79,23 +88,18 @@ def _import() -> Any:
 class _Session:
     """One run of SCIP. The file minimizes, so values change their sign for a maximization."""
 
-    def __init__(self, scip: Any, model: Any, program: MixedIntegerProgram, task: Task) -> None:
-        self.scip = scip
-        self.model = model
-        self.task = task
-        self.program = program
-        self.sign = -1.0 if program.sense is Sense.MAXIMIZE else 1.0
+    def __init__(self, scip: Any, model: Any, handover: Handover) -> None:
+        self.scip, self.model, self.handover = scip, model, handover
+        self.task, self.program, self.sign = handover.task, handover.program, handover.sign
         by_name = {variable.name: variable for variable in model.getVars()}
-        self.variables = [by_name[name] for name in program.column_names()]
+        self.variables = [by_name[name] for name in self.program.column_names()]
         self.latest: Progress | None = None
-        self.failure: BaseException | None = None
         self.interrupted = False
-        self.done = Event()
 
     def configure(self) -> None:
         """Set limits, settings and the start solution."""
         task, model = self.task, self.model
-        model.addObjoffset(self._in_file(task.program.constant))
+        model.addObjoffset(self._in_file(self.program.constant))
         parameters = {
             **SCIP_SETTINGS,
             "limits/gap": max(task.gap, 0.0),
@@ -105,7 +109,8 @@ class _Session:
             "randomization/randomseedshift": task.seed,
         }
         model.setParams(parameters)
-        accepted = task.start is not None and self._add_start(task.start)
+        start = self.handover.start()
+        accepted = start is not None and self._add_start(start)
         for variable, priority in zip(self.variables, branching_priorities(self.program).tolist(), strict=True):
             if priority:
                 model.chgVarBranchPriority(variable, priority)
@@ -117,9 +122,7 @@ class _Session:
 
     def _add_start(self, start: Floats) -> bool:
         solution = self.model.createSol()
-        columns = start * self.task.program.column_scale / self.program.column_scale
-        columns = np.clip(columns, self.program.column_lower, self.program.column_upper)
-        for variable, value in zip(self.variables, columns.tolist(), strict=True):
+        for variable, value in zip(self.variables, start.tolist(), strict=True):
             self.model.setSolVal(solution, variable, value)
         if not self.model.checkSol(solution, original=True):
             self.model.freeSol(solution)
@@ -127,31 +130,23 @@ class _Session:
         self.model.addSol(solution)
         return True
 
-    def run(self, on_progress: Callable[[Progress], None]) -> None:
-        """Run SCIP beside the main thread, which goes on receiving signals."""
-        Thread(target=self._optimize, daemon=True).start()
-        # Not Thread.join: an interrupt inside it makes Python 3.11 take the thread for finished.
-        while not self.done.is_set():
-            try:
-                self.done.wait(POLL_SECONDS)
-                if self.interrupted:
-                    self.model.interruptSolve()  # again: one before SCIP began to solve is forgotten
-                if self.latest is not None:
-                    on_progress(self.latest)
-            except KeyboardInterrupt:
-                if self.interrupted:
-                    raise SecondInterruptError from None
-                self.interrupted = True
-        if self.failure is not None:
-            raise SolverFailedError(f"SCIP failed: {self.failure}") from self.failure
+    def run(self, on_progress: Callable[[Progress], None], tail: LogTail | None) -> None:
+        """Run SCIP beside the main thread."""
+
+        def poll() -> None:
+            if tail is not None:
+                tail.poll()
+            if self.latest is not None:
+                on_progress(self.latest)
+
+        # Again and again: an interrupt before SCIP began to solve is forgotten.
+        stop = self.model.interruptSolve
+        self.interrupted = run_beside(self._optimize, on_poll=poll, interrupt=stop, title="SCIP")
+        if tail is not None:
+            tail.poll(last=True)
 
     def _optimize(self) -> None:
-        try:
-            self.model.optimizeNogil()
-        except BaseException as error:
-            self.failure = error
-        finally:
-            self.done.set()
+        self.model.optimizeNogil()
 
     def note_progress(self) -> None:
         """Keep where SCIP is; called by SCIP, in its thread."""
@@ -170,9 +165,9 @@ class _Session:
         if self.interrupted and ending is not Ending.OPTIMAL:
             ending = Ending.INTERRUPTED
         kept = self.model.getSols()[:KEPT_SOLUTIONS]
-        back = self.program.column_scale / self.task.program.column_scale
         solutions = [
-            back * np.array([self.model.getSolVal(each, variable) for variable in self.variables]) for each in kept
+            self.handover.back(np.array([self.model.getSolVal(each, variable) for variable in self.variables]))
+            for each in kept
         ]
         bound = self._in_own_sense(self.model.getDualbound())
         if ending is Ending.INFEASIBLE:

@@ -38,11 +38,12 @@ def _round(run: State) -> Ending | None:
     try:
         outcome = run.solver.solve(_task(run, remaining), lambda progress: _on_progress(run, progress))
     except SolverFailedError as error:
-        run.note = str(error)
+        _note(run, str(error))
         return Ending.UNPROVEN
     run.nodes += outcome.nodes
     run.pair.take_claim(run.sign * outcome.bound)
     cuts = _examine(run, outcome)
+    _note(run, *outcome.faults, *_refuted(run))
     run.report("solve")
     if outcome.ending in (Ending.TIME_LIMIT, Ending.INTERRUPTED):
         return outcome.ending
@@ -54,6 +55,21 @@ def _round(run: State) -> Ending | None:
         return Ending.UNPROVEN
     run.mip = exclude(run.mip, cuts)
     return None
+
+
+def _note(run: State, *remarks: str) -> None:
+    """Note what a reader should know of the solver, each remark once."""
+    new = [remark for remark in remarks if remark not in run.note]
+    run.note = "; ".join([run.note, *new] if run.note else new)
+
+
+def _refuted(run: State) -> list[str]:
+    """Return what is to be said of a bound that a witness refutes: nothing that the solver says is worth anything."""
+    if run.pair.trusted or not np.isfinite(run.pair.claimed):
+        return []
+    claimed, attained = (f"{run.sign * value:.8g}" for value in (run.pair.claimed, run.pair.attained))
+    side = "above" if run.sign > 0 else "below"
+    return [f"{run.solver.version()} claims that nothing is {side} {claimed}; the witness attains {attained}"]
 
 
 def _task(run: State, seconds: float) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from lipc.compiler import Compiled
+from lipc.narrow import BELOW_ATTAINED
 from lipc.passes.jacobian import FEW_INPUTS
 from lipc.passes.prune_stable import PruneStable
 from lipc.passes.tighten import Tighten
@@ -15,9 +16,6 @@ TIGHTEN_SECONDS, TIGHTEN_SHARE = 5.0, 0.05
 
 MANY_NEURONS = 30
 """Programs of fewer unstable neurons are solved faster than tightened (measured: PERFORMANCE.md, "Tightening")."""
-
-BELOW_ATTAINED = 1e-7
-"""Bounds are tightened for values down to this part below what is attained: passes round coefficients."""
 
 
 def tighten(run: State) -> None:

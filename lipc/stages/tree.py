@@ -49,13 +49,16 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
     begun = monotonic()
     deadline = run.started + run.options.time_limit
     own = run.options.search != "mip"
+    if not own:
+        _note_jobs(run, "a solver of mixed-integer programs searches")
     try:
         parts = (run.compiled.reduced_exactly, run.goal, run.witnesses.offer, deadline)
-        engine = stack.enter_context(_engine(run.options))
+        engine = stack.enter_context(_engine(run.options)) if own else None
         tree = BranchAndBound(*parts) if engine is None else ParallelSearch(*parts, engine=engine)
-    except QueryError:
+    except QueryError as error:
         if run.options.search == "bab":
             raise
+        _note_jobs(run, error.message)
         return None
     if own:
         run.engines.append(SEARCH)
@@ -71,7 +74,7 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
     finally:
         run.pair.take_proof(tree.upper)
         run.nodes += tree.nodes
-        run.note = tree.trouble
+        run.note = tree.trouble or run.note
         run.seconds["solve"] += monotonic() - begun
     if run.is_closed() and (run.has_value or tree.is_void):
         run.engines = [SEARCH]
@@ -87,3 +90,9 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
 def _on_tree(run: State, tree: BranchAndBound) -> None:
     run.pair.take_proof(tree.upper)
     run.report("search", tree.nodes)
+
+
+def _note_jobs(run: State, reason: str) -> None:
+    """Say that several processes were asked for in vain."""
+    if run.options.jobs > 1:
+        run.note = f"jobs have no effect: {reason}"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lipc.engine import Service
 from lipc.jobs import Job
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -59,3 +60,37 @@ class Slow:
             return {"status": "optimal", "certified": True, "error": ""}
 
         return answer
+
+
+class Inline:
+    """An engine of one seat, in this process: what is not about processes needs none."""
+
+    size = 1
+
+    def hire(self, service: Service, on_answer: Callable[[], None] = lambda: None) -> InlineSeat:
+        return InlineSeat(service, on_answer)
+
+    def close(self) -> None:
+        pass
+
+
+class InlineSeat:
+    reason, is_lost = "", False
+
+    def __init__(self, service: Service, on_answer: Callable[[], None]) -> None:
+        self.work, self.on_answer = service.start(), on_answer
+        self.given: list[Any] = []
+        self.on_answer()
+
+    def is_ready(self, seconds: float) -> bool:  # noqa: ARG002
+        return True
+
+    def ask(self, request: object) -> None:
+        self.given.append(self.work(request))
+        self.on_answer()
+
+    def answer(self, seconds: float) -> Any | None:  # noqa: ARG002
+        return self.given.pop() if self.given else None
+
+    def stop(self) -> None:
+        pass

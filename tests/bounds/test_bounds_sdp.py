@@ -10,7 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from lipc.bounds.sdp import FREE, Point, Quadratic, Sdp, first_multipliers, restrict
+from lipc.bounds import compiled, kernels, rounding
+from lipc.bounds import quadratic as by_numpy
+from lipc.bounds import sdp as newton
+from lipc.bounds.quadratic import FREE, Quadratic, restrict
+from lipc.bounds.sdp import Point, Sdp, first_multipliers, least_bound
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.ir import Floats, Program
 from tests.ir.sample_programs import dense, max_pool, mixed, residual
@@ -18,6 +22,14 @@ from tests.nets import random_network
 
 Rational = list[Fraction]
 PROGRAMS = ("dense", "residual", "mixed", "max-pool")
+
+
+@pytest.fixture(autouse=True, params=["numpy", "compiled"])
+def code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with both codes."""
+    if request.param == "compiled":
+        monkeypatch.setattr(f"{__name__}.Sdp", compiled.CompiledSdp)
+        monkeypatch.setattr(f"{__name__}.restrict", compiled.restrict)
 
 
 def network(name: str, seed: int) -> Program:
@@ -181,6 +193,8 @@ def test_what_a_decision_leaves_is_in_closed_form_and_proven(name: str) -> None:
             if point is None:
                 continue
             probes, exact = sdp.probe(point), Exact(quadratic, multipliers)
+            bounds = sdp.without(point, probes, -1.0)
+            assert np.isinf(sdp.without(point, probes, np.inf)).all()
             for entry, high in product(range(sdp.size), (True, False)):
                 is_sign = entry < quadratic.free_signs
                 unit = rational(np.eye(sdp.size)[entry])
@@ -191,7 +205,7 @@ def test_what_a_decision_leaves_is_in_closed_form_and_proven(name: str) -> None:
                     row, side = rational(quadratic.links[:, entry]), Fraction(float(quadratic.shifts[entry]))
                 there = exact.where(row, side)
                 gain = (probes.high if high else probes.low)[entry]
-                bound = Fraction(sdp.without(point, probes, entry, high=high))
+                bound = Fraction(float(bounds[0 if high else 1, entry]))
                 decided = [value for (value, _), (signs, bits) in found if kept(signs, bits, entry, high)]
                 assert bound >= there
                 assert bound >= max(decided)
@@ -273,6 +287,17 @@ def test_newtons_method_stops_at_a_target() -> None:
     assert best <= sdp.minimize(start, middle).value <= middle
 
 
+def test_newtons_method_stops_in_time() -> None:
+    unrolled, quadratic = usable("dense", 1)[0]
+    sdp = Sdp(quadratic)
+    start = sdp.at(quadratic.select(first_multipliers(unrolled, quadratic), unrolled.inputs))
+    assert start is not None
+    assert sdp.minimize(start, -np.inf, deadline=0.0) is start
+    bounds = [least_bound(unrolled, quadratic, deadline=deadline)[0] for deadline in (0.0, np.inf)]
+    assert bounds[0] == pytest.approx(start.value)
+    assert bounds[0] > bounds[1]
+
+
 def test_a_matrix_that_is_not_positive_definite_is_none() -> None:
     for name in PROGRAMS:
         for unrolled, quadratic in usable(name, 4):
@@ -297,3 +322,27 @@ def test_without_switches_it_is_the_norm_of_a_gradient() -> None:
         quadratic = restrict(unrolled, unrolled.outputs[0], float(unrolled.slack[0]), free, states)
         truth = max(objective(quadratic, *each)[0] for each in assignments(unrolled, quadratic))
         assert truth <= Fraction(quadratic.largest()) <= truth + Fraction(1, 10**9)
+
+
+def test_compiled_code_leaves_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seed in product(PROGRAMS, range(10)):
+        made = []
+        for own in (compiled.restrict, by_numpy.restrict):
+            monkeypatch.setattr(f"{__name__}.restrict", own)
+            made.append(random_quadratic(name, seed)[1])
+        for field in ("signs", "switches"):
+            np.testing.assert_array_equal(getattr(made[0], field), getattr(made[1], field))
+        for field in ("links", "shifts", "weights", "constant", "slack"):
+            np.testing.assert_allclose(getattr(made[0], field), getattr(made[1], field), rtol=1e-13, atol=1e-13)
+
+
+def test_compiled_code_has_the_same_constants() -> None:
+    by_sdp = "SMALLEST", "GREATEST", "BARRIER", "LONGEST", "SHORTEST"
+    for module, names in ((by_numpy, ("FREE",)), (rounding, ("UNIT", "UNDERFLOW")), (newton, by_sdp)):
+        for name in names:
+            assert getattr(kernels, name) == getattr(module, name)
+
+
+def test_kernels_are_compiled_as_long_as_there_is_time() -> None:
+    assert compiled.compile_kernels(np.inf)
+    assert not compiled.compile_kernels(0.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lipc.bounds.sdp import FREE, restrict
+from lipc.bounds.quadratic import FREE, restrict
 from lipc.bounds.unrolled import Unrolled, unroll
 from lipc.errors import QueryError
 from lipc.ir import Builder, Conditional, Floats, Norm, Polytope, Program, evaluate, pushforward

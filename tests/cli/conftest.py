@@ -50,6 +50,12 @@ def save_network(path: Path, widths: Sequence[int], seed: int = 0, softmax: bool
     return path
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Call from an empty folder: ``-o -`` writes a sidecar there."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("here"))
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with small.onnx (2 inputs, 2 outputs), one.onnx (1 output), softmax.onnx and hard.onnx."""

@@ -41,7 +41,7 @@ def test_a_failed_job_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixtu
     jobs = tmp_path / "jobs.jsonl"
     text = f'{{"model": "{MODEL}", "box": [1, 0]}}\n{{"model": "{MODEL}", "box": [0, 1]}}\n'
     jobs.write_text(text, encoding="utf-8")
-    assert main(["batch", str(jobs), "--out", str(tmp_path / "r.jsonl")]) == 1
+    assert main(["batch", str(jobs), "--out", str(tmp_path / "r.jsonl"), "--jobs", "1"]) == 1
     assert "1 closed, 1 failed" in capsys.readouterr().err
 
 
@@ -50,7 +50,7 @@ def test_a_broken_file_of_jobs_is_named_by_its_lines(tmp_path: Path, capsys: pyt
     jobs.write_text(f"model,radious\n{MODEL},1\nnone.onnx,\n", encoding="utf-8")
     assert main(["batch", str(jobs), "--out", str(tmp_path / "r.jsonl")]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"{jobs}:2:7: error: 'radious' is no key of a job" or lines[0].startswith(f"{jobs}:1:7: error:")
+    assert lines[0] == f"{jobs}:1:7: error: 'radious' is no key of a job"
     assert "hint: did you mean 'radius'?" in lines
     assert any(line.startswith(f"{jobs}:3:1: error: there is no file") for line in lines)
     assert not (tmp_path / "r.jsonl").exists()

@@ -187,6 +187,23 @@ def test_solve_in_pieces_gives_the_answer(lipc: Call, small: str, flags: tuple[s
     assert json.loads(shown.out)["lower"] == pytest.approx(plain["lower"], rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (("--objective", "max", "--output", "0"), "constants in l_inf and l_1"),
+        (("--norm", "l2", "--output", "0"), "constants in l_inf and l_1"),
+    ],
+)
+def test_jobs_without_an_effect_are_told(lipc: Call, small: str, flags: tuple[str, ...], reason: str) -> None:
+    shown = lipc("solve", small, *BOX, *flags, "--jobs", "2", "--json")
+    answer = json.loads(shown.out)
+    assert answer["note"].startswith("jobs have no effect: ")
+    assert reason in answer["note"]
+    assert answer["options"]["jobs"] == 2
+    assert json.loads(lipc("solve", small, *BOX, *flags, "--json").out)["note"] == ""
+    assert json.loads(lipc("solve", small, *BOX, "--jobs", "2", "--json").out)["note"] == ""
+
+
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]

@@ -299,6 +299,7 @@ def test_texts_that_unpack_to_too_much(tmp_path: Path, monkeypatch: pytest.Monke
 def test_constants_that_are_too_large(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipc.formats.lir.LARGEST_CONSTANTS", 1000)
     assert refusal(written)[2] == "net.lir.npz has more than 1000 bytes"
+    monkeypatch.setattr("lipc.formats.arrays.LARGEST", 1000)
     packed = io.BytesIO()
     np.savez_compressed(packed, c0=np.zeros(10_000))
     seal(written, packed.getvalue())

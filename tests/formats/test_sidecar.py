@@ -11,6 +11,7 @@ from format_programs import program, random_program
 from lipc import __version__
 from lipc.errors import InternalError, LipcError
 from lipc.formats import read_sidecar, sidecar, sidecar_text
+from lipc.formats.arrays import packed, unpacked
 from lipc.ir import Sense
 from lipc.mip import Block, Role
 
@@ -44,8 +45,10 @@ def test_content_of_a_small_one():
         constant=0.1,
     )
     content = sidecar(given, facts={"source": "net.onnx"})
-    assert json.loads(sidecar_text(content)) == {
-        "schema": 1,
+    read = json.loads(sidecar_text(content))
+    assert isinstance(read.pop("program"), str)
+    assert read == {
+        "schema": 2,
         "generator": f"lipc {__version__}",
         "objective": {"sense": "maximize", "sign": -1, "scale": 1.0, "constant": 0.1},
         "source": "net.onnx",
@@ -68,8 +71,55 @@ def test_content_of_a_small_one():
 def test_a_range_of_a_million_is_one_short_line():
     big = program(np.zeros((1, 1_000_000)), rows=[(0.0, 1.0)])
     text = sidecar_text(sidecar(big, facts={}))
-    assert len(text) < 400
     assert text.isascii()
+    described, program_line = text.split(b' "program": ')
+    assert len(described) < 400
+    assert len(program_line) < 1_000_000  # arrays of nine bytes for each column and more
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_program_itself_comes_back(tmp_path, seed):
+    given = random_program(seed)
+    path = tmp_path / "model.map.json"
+    path.write_bytes(sidecar_text(sidecar(given, facts={})))
+    read = read_sidecar(path).program()
+    assert (read.matrix != given.matrix).nnz == 0
+    for name in ("row_lower", "row_upper", "column_lower", "column_upper", "integer", "cost", "column_scale"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(given, name), err_msg=name)
+    assert (read.constant, read.objective_scale, read.sense) == (given.constant, given.objective_scale, given.sense)
+
+
+def test_version_1_is_read_and_has_no_program(tmp_path):
+    path = tmp_path / "model.map.json"
+    content = valid()
+    content["schema"] = 1
+    del content["program"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="does not hold the program"):
+        read_sidecar(path).program()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text[:-8], "packed arrays"),
+        (lambda text: "!" + text, "packed arrays are broken"),
+        (lambda _: "", "packed arrays"),
+        (lambda _: packed({}), "no array"),
+        (lambda text: packed(unpacked(text) | {"cost": np.zeros(7)}), "'cost' does not fit"),
+        (lambda text: packed(unpacked(text) | {"row_upper": np.full(1, np.nan)}), "'row_upper' does not fit"),
+        (lambda text: packed(unpacked(text) | {"data": np.full(2, np.inf)}), "something else than numbers"),
+        (lambda text: packed(unpacked(text) | {"indices": np.array([0, 5])}), "indices"),
+    ],
+)
+def test_a_broken_program_is_a_value_error(tmp_path, change, message):
+    path = tmp_path / "model.map.json"
+    content = valid()
+    content["program"] = change(content["program"])
+    path.write_text(json.dumps(content))
+    read = read_sidecar(path)
+    with pytest.raises(ValueError, match=message):
+        read.program()
 
 
 @pytest.mark.parametrize(("sense", "original"), [(Sense.MAXIMIZE, 2.5 + 3.0), (Sense.MINIMIZE, -2.5 + 3.0)])

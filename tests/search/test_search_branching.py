@@ -11,7 +11,7 @@ import pytest
 
 import lipc
 from lipc import Norm, Options, Query, Result, box, from_weights
-from lipc.bounds.sdp import FREE
+from lipc.bounds.quadratic import FREE
 from lipc.certify import Certifier
 from lipc.certify.regions import Region, Regions
 from lipc.driver import Report
@@ -19,7 +19,8 @@ from lipc.errors import QueryError
 from lipc.ir import Builder, Floats, Lipschitz, Objective, Polytope, Program, Sense
 from lipc.search.ascent import Found
 from lipc.search.branching import BranchAndBound
-from lipc.search.possible import Possible
+from lipc.search.incumbents import Incumbents
+from lipc.search.shown import Shown
 from tests import oracle
 from tests.ir.sample_programs import dense, question
 from tests.nets import ABSOLUTE, IDENTITY, ZERO, Network, random_network
@@ -168,10 +169,11 @@ def test_few_open_nodes_go_deep_first(most: int, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    "step", ["_bound", "_decide", "_split", "_leaf", "_push", "_drop", "_may_be", "_lower", "_visit"]
+    "step", ["_bound", "_decide", "_split", "_leaf", "_push", "_drop", "_may_be", "_lower", "_visit", "_look"]
 )
 def test_an_interrupt_anywhere_leaves_a_valid_bound(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before and after each of its steps, for the first few times."""
+    monkeypatch.setattr(Incumbents, "is_due", lambda *_: step == "_look")
     net = random_network(4, (3, 6, 5, 1))
     exact = Tree(net).exact()
     stopped = 0
@@ -264,6 +266,7 @@ def test_neurons_that_do_not_matter_are_decided_where_they_hide_a_region(monkeyp
         return honest(search, node, bound)  # type: ignore[arg-type]
 
     monkeypatch.setattr(BranchAndBound, "_leaf", leaf)
+    monkeypatch.setattr(Incumbents, "is_due", lambda *_: False)  # what it finds leaves nothing to be decided
     # A neuron that the objective does not depend on when another one is off.
     weights = [np.array([[1.0, 0.5], [-1.0, 0.25]]), np.array([[1.0, -3.0], [1.0, 1.0]]), np.array([[2.0, 0.5]])]
     net = Network(weights, [np.array([0.1, -0.2]), np.array([-0.3, 0.1]), np.zeros(1)])
@@ -297,7 +300,7 @@ def test_what_can_be_neither_reached_nor_refuted_stays_in_the_bound(monkeypatch:
     assert tree.search.upper >= tree.search.left
     query = Query(box(-1.0, np.ones(2)))
     monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
-    monkeypatch.setattr(Possible, "sampled", lambda *_: True)
+    monkeypatch.setattr(Shown, "allows", lambda *_: True)
     result = lipc.solve(from_weights(*net), query, options=Options(search="bab"))
     assert result.upper >= exact * (1 - 1e-11)
     assert result.status == "unproven" or result.lower == pytest.approx(exact)

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from lipc.bounds.sdp import FREE
+from lipc.bounds.quadratic import FREE
 from lipc.search.conflicts import Conflicts, States
 
 BITS = 7

@@ -26,6 +26,7 @@ from lipc.ir import print_program
 from lipc.query import box
 from lipc.search import parallel
 from lipc.search.branching import BranchAndBound
+from lipc.search.worker import STEP, Batch, Searcher
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -77,6 +78,20 @@ def test_a_program_is_the_same_after_a_pipe(question: Compiled) -> None:
         assert copy.objective == program.objective
         with pytest.raises(TypeError):
             copy.bounds[0] = None
+
+
+def test_a_point_that_is_found_ends_a_batch_soon(question: Compiled, answer: float) -> None:
+    """Whoever asked can certify it, and all others prune by it."""
+    program = question.reduced_exactly
+    tree = BranchAndBound(program, lambda: 0.2 * answer, lambda _: None, np.inf)
+    tree.relax()
+    search = Searcher(program).start()
+    left = search(Batch(tree.open_nodes(), 0.2 * answer, 10_000, 60.0))
+    assert left.points
+    assert left.seen <= 10 * STEP
+    assert max(node.bound for node in left.nodes) >= answer
+    rest = search(Batch(left.nodes, answer * (1 + 1e-6), 10_000, 60.0))
+    assert rest.nodes == [] and rest.points == []
 
 
 def test_messages() -> None:
@@ -288,6 +303,7 @@ sys.path[:0] = {paths!r}
 import numpy as np
 import lipc
 from lipc.search import parallel
+from lipc.search.worker import STEP, Batch, Searcher
 from nets import random_network
 parallel.ALONE, parallel.ROUND = 5, {round}
 network = lipc.from_weights(*random_network(3, {widths}))

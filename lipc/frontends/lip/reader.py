@@ -23,13 +23,15 @@ from lipc.ir import Builder
 from lipc.query import Query
 
 
-def read_lip(path: str | Path) -> Network:
+def read_lip(path: str | Path, content: bytes | None = None) -> Network:
     """Return the network in a .lip file, with the question that the file asks.
 
     Parameters
     ----------
     path
         The file; what it loads is looked for in its folder.
+    content
+        What it holds, if it was read before, as from standard input.
 
     Raises
     ------
@@ -38,9 +40,10 @@ def read_lip(path: str | Path) -> Network:
     """
     file = Path(path)
     try:
-        with file.open("rb") as stream:
-            data = stream.read(4 * MAX_CHARACTERS + 1)
-        text = data.decode("utf-8-sig")
+        if content is None:
+            with file.open("rb") as stream:
+                content = stream.read(4 * MAX_CHARACTERS + 1)
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     except UnicodeDecodeError as error:

@@ -1,0 +1,5 @@
+Problem:    
+Rows:       1
+Columns:    0
+Non-zeros:  0
+Status:     UNDEFINED

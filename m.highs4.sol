@@ -1,0 +1,8 @@
+Model status
+Empty
+
+# Primal solution values
+None
+
+# Dual solution values
+None
