@@ -20,8 +20,9 @@ from lipc.ir import Floats, Program
 LEAST = 1e-9
 """Multipliers are at least so large a part of the largest of their layer."""
 
-TINY = 1e-140
-"""Squares of norms are at least this: a layer may be 0."""
+MOST_GROWTH = 100.0
+"""A multiplier is no more than this times the largest of the layer before. Entries are near 1 in the units of
+`chain_rows_of`, so that only layers of zeros would have larger ones; smaller ones are valid, too."""
 
 SHRINKING = (1e-7, 1e-5, 1e-3, 0.1, 0.5)
 """A solver's multipliers are made smaller by so much until the next matrix is positive definite."""
@@ -83,9 +84,10 @@ def _by_layer(rows: Rows) -> Floats:
     """Return the multiplier of each switch in closed form: ``2 / |W M^{-1} W'|``, one for each layer."""
     chosen = []
     factor: Floats = np.eye(rows.unrolled.inputs)
+    multiplier = 1.0
     for weight in _blocks(rows):
         half = _turned(weight, factor)
-        multiplier = 2 / max(float(np.linalg.norm(half, 2)) ** 2, TINY)
+        multiplier = _safe(half, multiplier)
         matrix = multiplier * np.eye(len(weight)) - 0.25 * multiplier**2 * half @ half.T
         factor = np.asarray(np.linalg.cholesky(matrix))
         chosen.append(np.full(len(weight), multiplier))
@@ -100,6 +102,7 @@ def _by_neuron(rows: Rows, limits: Limits) -> Floats:
     last = rows.objectives[:, rows.unrolled.inputs :][:, rows.unrolled.levels[-1]]
     chosen = []
     factor: Floats = np.eye(rows.unrolled.inputs)
+    most = 1.0
     for at, weight in enumerate(blocks):
         half = _turned(weight, factor)
         after = blocks[at + 1] if at + 1 < len(blocks) else last
@@ -107,23 +110,29 @@ def _by_neuron(rows: Rows, limits: Limits) -> Floats:
             found = steepest_multipliers(half, after, limits.deadline)
         except ConeSolverMissingError as error:
             raise RefusedError(error.message, hint=error.hint) from None
-        multipliers, factor = _repaired(found, half)
+        multipliers, factor = _repaired(found, half, _safe(half, most))
+        most = float(multipliers.max())
         chosen.append(multipliers)
     return np.concatenate(chosen)
 
 
-def _repaired(multipliers: Floats | None, half: Floats) -> tuple[Floats, Floats]:
+def _safe(half: Floats, before: float) -> float:
+    """Return ``2 / |B|^2``: half of the largest l for which ``l - l^2 B B' / 4`` is positive semidefinite."""
+    return float(min(2 / max(float(np.linalg.norm(half, 2)) ** 2, 1e-300), MOST_GROWTH * before))
+
+
+def _repaired(multipliers: Floats | None, half: Floats, safe: float) -> tuple[Floats, Floats]:
     """Return multipliers with which ``L - L B B' L / 4`` is positive definite, and its Cholesky factor.
 
-    The solver is not believed: by less than half of what the norm of B allows they are right in any case.
+    The solver is not believed; equal ones that the norm of B allows are right in any case.
     """
-    safe = np.full(len(half), 2 / max(float(np.linalg.norm(half, 2)) ** 2, TINY))
-    found = safe if multipliers is None or not np.isfinite(multipliers).all() else multipliers
-    found = np.maximum(found, LEAST * max(float(found.max()), float(safe.max())))
+    equal = np.full(len(half), safe)
+    found = equal if multipliers is None or not np.isfinite(multipliers).all() else multipliers
+    found = np.maximum(found, LEAST * max(float(found.max()), safe))
     for less in SHRINKING:
         tried = found * (1 - less)
         product = tried[:, None] * half
         factor, failed = lapack.dpotrf(np.diag(tried) - 0.25 * product @ product.T, lower=1, clean=1)
         if not failed:
             return tried, factor
-    return _repaired(None, half)
+    return _repaired(None, half, safe)
