@@ -49,7 +49,12 @@ def _texts(cell: Cell) -> list[str]:
 def spread_text(spread: tuple[float, float], digits: int) -> str:
     """Return mean and deviation of a few digits."""
     mean, deviation = spread
-    return "?" if np.isnan(mean) else f"{mean:.{digits}g} ± {deviation:.2g}"
+    return "?" if np.isnan(mean) else f"{_plain(mean, digits)} ± {_plain(deviation, 2)}"
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return a number of a few digits, without a power of ten where its whole part has more of them."""
+    return f"{value:.0f}" if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def percent_text(spread: tuple[float, float]) -> str:
@@ -60,8 +65,8 @@ def percent_text(spread: tuple[float, float]) -> str:
     if abs(mean) < 5e-7 and deviation < 5e-7:
         return "0"
     if mean > 10:
-        return f"x {1 + mean:.3g} ± {deviation:.2g}"
-    return f"{100 * mean:+.3g} % ± {100 * deviation:.2g}"
+        return f"x {_plain(1 + mean, 3)} ± {_plain(deviation, 2)}"
+    return f"{'+' if mean >= 0 else ''}{_plain(100 * mean, 3)} % ± {_plain(100 * deviation, 2)}"
 
 
 def markdown(comparison: Comparison) -> str:
