@@ -150,7 +150,9 @@ def main() -> None:
         trained = last(train(rng, initial(rng, SYNTHETIC), data, 30))
         name = save(trained, folder / f"trained-{seed}.onnx")
         print(f"{name}: right on {accuracy(trained, *data):.1%} of its data")
-        jobs.append({"id": f"network {seed}", "model": name, "center": rng.random(SYNTHETIC[0]).tolist(), "radius": 0.2})
+        jobs.append(
+            {"id": f"network {seed}", "model": name, "center": rng.random(SYNTHETIC[0]).tolist(), "radius": 0.2}
+        )
     write(folder / "trained.jsonl", jobs)
 
     digits = load_digits()

@@ -24,6 +24,9 @@ CSV_HEAD = (
     "upper",
 )
 
+LEAST_SHOWN = 5e-7
+"""Relative errors below this are shown as 0: the gap that closes an exact value."""
+
 
 def summary(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the summary: for each group seconds and relative error, mean and spread."""
@@ -62,7 +65,9 @@ def percent_text(spread: tuple[float, float]) -> str:
     mean, deviation = spread
     if np.isnan(mean):
         return "?"
-    if abs(mean) < 5e-7 and deviation < 5e-7:
+    if deviation < LEAST_SHOWN:
+        deviation = 0.0
+    if abs(mean) < LEAST_SHOWN and not deviation:
         return "0"
     if mean > 10:
         return f"x {_plain(1 + mean, 3)} ± {_plain(deviation, 2)}"
