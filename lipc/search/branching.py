@@ -37,8 +37,11 @@ STEPS = 12
 TRIALS = 8
 """The likeliest places that are tried before one is chosen, as long as little is known of them."""
 
-MOST_ENTRIES = 400
-"""Inputs and switches: the matrices of a bound are dense."""
+MOST_ENTRIES = 1000
+"""Inputs and switches: the matrices of a bound are dense (at 844 a step of Newton's method takes 0.1 s)."""
+
+COMPILED_ENTRIES = 400
+"""Inputs and switches up to which compiled code was measured to be faster; beyond, the time goes to LAPACK."""
 
 MOST_OPEN = 500_000
 """Open nodes from which on the search goes deep first."""
@@ -96,6 +99,7 @@ class BranchAndBound:
         self.regions = Regions(program, deadline=deadline)
         self.incumbents = Incumbents(program, question, self.unrolled, deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
+        self.neurons_first = self.unrolled.inputs > len(self.unrolled.places)
         self.sdp: Callable[[Quadratic], Sdp] = Sdp
         self.restricted = restrict
         self.goal = target()
@@ -139,6 +143,8 @@ class BranchAndBound:
 
     def _take_compiled(self) -> None:
         """Go on with compiled code, where numba is installed."""
+        if self.unrolled.inputs + self.unrolled.switches > COMPILED_ENTRIES:
+            return
         with suppress(ImportError, RuntimeError):  # without numba, or without a folder to keep what it compiles in
             from lipc.bounds import compiled
 
@@ -358,9 +364,12 @@ class BranchAndBound:
             `node` itself; or what is left of it, and nothing is pushed.
         """
         places = self._places(quadratic)
-        order = np.argsort(-self._scores(node, quadratic, probes), kind="stable")
+        scores = self._scores(node, quadratic, probes)
+        order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= 0)]
         tried = False
         for entry in order[:TRIALS].tolist():
+            if monotonic() > self.deadline:  # large matrices: a trial may take a second
+                break
             if self.costs.is_reliable(int(places[entry])):
                 continue
             tried = True
@@ -376,11 +385,21 @@ class BranchAndBound:
         return node
 
     def _scores(self, node: Node, quadratic: Quadratic, probes: Probes) -> Floats:
-        """Return the product of the gains expected on both sides; of signs alone as long as there are any."""
+        """Return the product of the gains expected on both sides; 0 for what is not to be decided yet.
+
+        Signs come first; but neurons where the network has more inputs, for when all neurons are decided the signs are.
+        """
         places, room = self._places(quadratic), node.bound - self.goal
         low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
         score = low * high
-        return np.asarray(score[: quadratic.free_signs] if quadratic.free_signs else score)
+        first = slice(0, quadratic.free_signs)
+        if self.neurons_first:
+            first = slice(quadratic.free_signs, None)
+        elif not quadratic.free_signs:
+            first = slice(None)
+        kept = np.full(len(score), -1.0)
+        kept[first] = score[first]
+        return kept
 
     def _child(self, node: Node, quadratic: Quadratic, probes: Probes, entry: int, side: bool) -> Node:
         direction, states = node.direction.copy(), node.states.copy()
