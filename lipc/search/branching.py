@@ -40,8 +40,12 @@ TRIALS = 8
 MOST_ENTRIES = 1000
 """Inputs and switches: the matrices of a bound are dense (at 844 a step of Newton's method takes 0.1 s)."""
 
-COMPILED_ENTRIES = 400
-"""Inputs and switches up to which compiled code was measured to be faster; beyond, the time goes to LAPACK."""
+FEW_ENTRIES = 400
+"""Inputs and switches up to which compiled code was measured to be faster (beyond, the time goes to LAPACK), and up to
+which the number of trees does not matter."""
+
+MOST_WORK = 4e9
+"""Of larger networks, trees times the cube of what is free in each: some ten seconds for their bounds."""
 
 MOST_OPEN = 500_000
 """Open nodes from which on the search goes deep first."""
@@ -91,7 +95,9 @@ class BranchAndBound:
         question, self.weights = objectives_of(program)
         self.norm, self.output_norm = question.norm, question.output_norm
         self.unrolled = unroll(program)
-        if self.unrolled.inputs + self.unrolled.switches > MOST_ENTRIES:
+        entries, free = self.unrolled.inputs + self.unrolled.switches, self.unrolled.switches
+        free += 0 if self.norm is Norm.L1 else self.unrolled.inputs
+        if entries > MOST_ENTRIES or (entries > FEW_ENTRIES and len(self.weights) * free**3 > MOST_WORK):
             raise QueryError("the network is too large for the SDP bound", hint="--search mip")
         self.objectives = self.weights @ self.unrolled.outputs
         self.slacks = np.abs(self.weights) @ self.unrolled.slack
@@ -143,7 +149,7 @@ class BranchAndBound:
 
     def _take_compiled(self) -> None:
         """Go on with compiled code, where numba is installed."""
-        if self.unrolled.inputs + self.unrolled.switches > COMPILED_ENTRIES:
+        if self.unrolled.inputs + self.unrolled.switches > FEW_ENTRIES:
             return
         with suppress(ImportError, RuntimeError):  # without numba, or without a folder to keep what it compiles in
             from lipc.bounds import compiled

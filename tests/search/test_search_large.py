@@ -9,7 +9,7 @@ import pytest
 
 import lipc
 from lipc import Norm, Options, Query, ball, from_weights
-from lipc.errors import SolverFailedError
+from lipc.errors import QueryError, SolverFailedError
 from lipc.solvers.base import Outcome, Progress, Task
 from lipc.solvers.scip import Scip
 from tests.nets import random_network
@@ -58,3 +58,12 @@ def test_bounds_that_the_time_cuts_short_are_valid(exact: float, limit: float) -
         result = lipc.solve(many_inputs(), options=Options(search=search, time_limit=limit))  # type: ignore[arg-type]
         assert result.lower <= exact * (1 + 1e-12)
         assert result.upper >= exact * (1 - 1e-12)
+
+
+def test_more_trees_than_can_be_bounded_are_left_to_a_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = many_inputs()
+    sizes = INPUTS + 7
+    monkeypatch.setattr("lipc.search.branching.MOST_WORK", sizes**3 - 1)
+    with pytest.raises(QueryError, match="too large for the SDP bound"):
+        lipc.solve(compiled, options=Options(search="bab"))
+    assert lipc.solve(many_inputs(Norm.L1), options=Options(search="bab", time_limit=0.0)).upper > 0
