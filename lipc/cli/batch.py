@@ -85,8 +85,9 @@ def command(
     """Solve many questions; a job that fails is a result with its error.
 
     JOBS is a .csv or .jsonl file with a model and a question on each line: the keys are the options of 'lipc solve'
-    without their hyphens, and 'id'. The objective 'radius' asks for what 'lipc certify-radius' does. What FILE holds already is not done again, so the same call goes on after Ctrl-C or
-    a crash. The exit code is 1 where a pair is not closed, or a job failed.
+    without their hyphens, and 'id'. The objective 'radius' asks how far an input may move before its class can change,
+    as 'lipc certify-radius' does. What FILE holds already is not done again, so the same call goes on after Ctrl-C or a
+    crash. The exit code is 1 where a pair is not closed, or a job failed.
     """
     from lipc.batches.run import batch
     from lipc.errors import QueryError

@@ -84,7 +84,7 @@ def _words(records: Records) -> list[str]:
     models = sorted({str(record["query"]["model"]) for record in records})
     shown = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
     seconds = np.array([record["seconds"] for record in records], np.float64)
-    words = [
+    return [
         f"{'Network' if len(models) == 1 else 'Networks'}: {shown}.",
         *_pair_words(constants),
         *(radii_words(radii) if radii else []),
@@ -92,7 +92,6 @@ def _words(records: Records) -> list[str]:
         f"Seconds of work: {seconds.sum():.1f} in all, {np.median(seconds):.3g} in the middle, {seconds.max():.3g} at "
         "most.",
     ]
-    return words
 
 
 def _pair_words(records: Records) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from lipc.ir import Floats
 from lipc.reports.figures import (
     FIRST,
+    GRID,
     MUTED,
     SECOND,
     THIRD,
@@ -47,8 +48,8 @@ def radii_words(records: Records) -> list[str]:
     radii = np.array([record["radius"] for record in records])
     norms = " and ".join(sorted({NORMS[record["norm"]] for record in records}))
     words = [
-        f"Certified radii in {norms}: from {radii.min():.4g} to {radii.max():.4g}, {np.median(radii):.4g} in the "
-        "middle. Within less than its radius no change of an input changes its class.",
+        f"Certified radii in {norms}: from {radii.min():.4g} to {radii.max():.4g}, median {np.median(radii):.4g}. "
+        "Within less than its radius no change of an input changes its class.",
     ]
     optimal = sum(record["status"] == "optimal" for record in records)
     if optimal:
@@ -56,6 +57,9 @@ def radii_words(records: Records) -> list[str]:
     reached = sum(record["status"] == "max_radius" for record in records)
     if reached:
         words.append(f"{reached} reach as far as was looked.")
+    cut = len(records) - optimal - reached - sum(record["status"] == "misclassified" for record in records)
+    if cut:
+        words.append(f"{cut} were cut short by a limit: what is proven holds, and more might be proven.")
     wrong = sum(record["status"] == "misclassified" for record in records)
     if wrong:
         words.append(f"At {wrong} the class is not the only largest output at the input itself: a radius of 0.")
@@ -63,8 +67,8 @@ def radii_words(records: Records) -> list[str]:
     if len(pairs):
         ratio = float(np.median(pairs[:, 0] / pairs[:, 1]))
         words.append(
-            f"A quick attack found a point of another class for {len(pairs)}. The proven radius is "
-            f"{ratio:.0%} of its distance in the middle; the true one lies between the two."
+            f"A quick attack found a point of another class for {len(pairs)}. The proven radius is {ratio:.0%} of its "
+            f"distance (median); the true one lies between the two."
         )
     trusting = sum(record["radius_kind"] == "solver" for record in records)
     rest = "All of them rest on bounds whose rounding is counted; no solver is trusted."
@@ -115,8 +119,8 @@ def share_left(records: Records) -> Picture:
     with drawing() as axes:
         upper, lower = curve(fallen), curve(radii)
         at = np.union1d(upper[0], lower[0])
-        heights = [values[np.searchsorted(ends, at, side="right") - 1] for ends, values in (lower, upper)]
-        axes.fill_between(at, *heights, step="post", color=THIRD, alpha=0.18, linewidth=0)
+        proven, attacked = (heights[np.searchsorted(ends, at, side="right") - 1] for ends, heights in (lower, upper))
+        axes.fill_between(at, proven, attacked, step="post", color=THIRD, alpha=0.18, linewidth=0)
         axes.step(*upper, where="post", color=SECOND, label="no attack found")
         axes.step(*lower, where="post", color=FIRST, label="proven")
         axes.set_xlabel("radius")
@@ -177,9 +181,12 @@ def _row(name: str, title: str, records: Records, shape: tuple[int, int]) -> Pic
         for row, values in enumerate((center, found["x"])):
             place = axes[row, column]
             place.imshow(np.reshape(values, shape), cmap="gray_r", vmin=low, vmax=high)
-            place.set_axis_off()
+            place.set_xticks([])
+            place.set_yticks([])
+            for spine in place.spines.values():
+                spine.set_edgecolor(GRID)
         axes[0, column].set_title(f"{record['id']}: class {record['label']}", fontsize=7, color=MUTED)
-        axes[1, column].set_title(f"{found['output']} at {found['distance']:.3f}", fontsize=7, color=MUTED)
+        axes[1, column].set_title(f"{found['output']} at {found['distance']:.3g}", fontsize=7, color=MUTED)
     radii = ", ".join(f"{record['radius']:.4g}" for record in records)
     text = f"Radii {radii}. Below each: the nearest point of another class that was found, and how far it is."
     return Picture(name, title, text, figure)
