@@ -83,6 +83,8 @@ class Picture:
             drawn = drawn.replace(colour, f"var({variable})")
         drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
         drawn = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', drawn, count=1)
+        # An image is named by its content, so two equal ones would share a name; nothing refers to it.
+        drawn = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", drawn)
         # Names within a picture must not meet those of another one on the page.
         drawn = re.sub(r'id="([^"]+)"', rf'id="{self.name}-\1"', drawn)
         return re.sub(r'(url\(#|xlink:href="#)', rf"\1{self.name}-", drawn)
