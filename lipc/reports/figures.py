@@ -162,7 +162,8 @@ def pair_over_time(history: Sequence[Sequence[float | None]]) -> Picture:
         axes.fill_between(seconds, lower, upper, step="post", color=THIRD, alpha=0.18, linewidth=0)
         _logarithmic_if_wide(axes, np.concatenate([lower, upper]))
         axes.set_xlabel("seconds")
-        axes.legend(loc="best")
+        # Above: within, it would lie on one of the lines, which end in a corner.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     text = f"From {_span(lower[0], upper[0])} to {_span(lower[-1], upper[-1])} after {seconds[-1]:.3g} s."
     return Picture("pair", "Lower and upper over time", text, figure_of(axes))
 

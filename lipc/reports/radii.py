@@ -59,9 +59,7 @@ def radii_words(records: Records) -> list[str]:
         words.append(f"{reached} reach as far as was looked.")
     cut = len(records) - optimal - reached - sum(record["status"] == "misclassified" for record in records)
     if cut:
-        words.append(
-            f"{cut} {'was' if cut == 1 else 'were'} cut short by a limit: what is proven holds, and more might be proven."
-        )
+        words.append(f"{cut} {'was' if cut == 1 else 'were'} cut short by a limit: what they prove holds all the same.")
     wrong = sum(record["status"] == "misclassified" for record in records)
     if wrong:
         words.append(f"At {wrong} the class is not the only largest output at the input itself: a radius of 0.")
