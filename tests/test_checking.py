@@ -388,7 +388,7 @@ def test_l2_may_use_up_its_factor(tmp_path: Path) -> None:
 
 
 def test_the_pieces_of_a_split_question(tmp_path: Path) -> None:
-    net = random_network(1, (4, 6, 6, 1))
+    net = random_network(5, (4, 6, 6, 1))
     compiled = lipc.compile(from_weights(*net), Query(box([-1.0] * 4, [1.0] * 4)), mode="forward", level=0)
     parts = lipc.split(compiled, 3)
     true = oracle.lipschitz(net.weights, net.biases, -np.ones(4), np.ones(4)).value

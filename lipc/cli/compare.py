@@ -36,7 +36,6 @@ ENDINGS = (".md", ".csv", ".html", ".png")
     "--time-limit", type=SECONDS, metavar="S", default=60, show_default=True, help="For each method and case."
 )
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="Of random points.")
-@click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of a model.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def command(
     inputs: tuple[str, ...],

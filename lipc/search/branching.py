@@ -37,8 +37,15 @@ STEPS = 12
 TRIALS = 8
 """The likeliest places that are tried before one is chosen, as long as little is known of them."""
 
-MOST_ENTRIES = 400
-"""Inputs and switches: the matrices of a bound are dense."""
+MOST_ENTRIES = 1000
+"""Inputs and switches: the matrices of a bound are dense (at 844 a step of Newton's method takes 0.1 s)."""
+
+FEW_ENTRIES = 400
+"""Inputs and switches up to which compiled code was measured to be faster (beyond, the time goes to LAPACK), and up to
+which the number of trees does not matter."""
+
+MOST_WORK = 4e9
+"""Of larger networks, trees times the cube of what is free in each: some ten seconds for their bounds."""
 
 MOST_OPEN = 500_000
 """Open nodes from which on the search goes deep first."""
@@ -88,7 +95,9 @@ class BranchAndBound:
         question, self.weights = objectives_of(program)
         self.norm, self.output_norm = question.norm, question.output_norm
         self.unrolled = unroll(program)
-        if self.unrolled.inputs + self.unrolled.switches > MOST_ENTRIES:
+        entries, free = self.unrolled.inputs + self.unrolled.switches, self.unrolled.switches
+        free += 0 if self.norm is Norm.L1 else self.unrolled.inputs
+        if entries > MOST_ENTRIES or (entries > FEW_ENTRIES and len(self.weights) * free**3 > MOST_WORK):
             raise QueryError("the network is too large for the SDP bound", hint="--search mip")
         self.objectives = self.weights @ self.unrolled.outputs
         self.slacks = np.abs(self.weights) @ self.unrolled.slack
@@ -96,6 +105,7 @@ class BranchAndBound:
         self.regions = Regions(program, deadline=deadline)
         self.incumbents = Incumbents(program, question, self.unrolled, deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
+        self.neurons_first = self.unrolled.inputs > len(self.unrolled.places)
         self.sdp: Callable[[Quadratic], Sdp] = Sdp
         self.restricted = restrict
         self.goal = target()
@@ -139,6 +149,8 @@ class BranchAndBound:
 
     def _take_compiled(self) -> None:
         """Go on with compiled code, where numba is installed."""
+        if self.unrolled.inputs + self.unrolled.switches > FEW_ENTRIES:
+            return
         with suppress(ImportError, RuntimeError):  # without numba, or without a folder to keep what it compiles in
             from lipc.bounds import compiled
 
@@ -358,9 +370,12 @@ class BranchAndBound:
             `node` itself; or what is left of it, and nothing is pushed.
         """
         places = self._places(quadratic)
-        order = np.argsort(-self._scores(node, quadratic, probes), kind="stable")
+        scores = self._scores(node, quadratic, probes)
+        order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= 0)]
         tried = False
         for entry in order[:TRIALS].tolist():
+            if monotonic() > self.deadline:  # large matrices: a trial may take a second
+                break
             if self.costs.is_reliable(int(places[entry])):
                 continue
             tried = True
@@ -376,11 +391,21 @@ class BranchAndBound:
         return node
 
     def _scores(self, node: Node, quadratic: Quadratic, probes: Probes) -> Floats:
-        """Return the product of the gains expected on both sides; of signs alone as long as there are any."""
+        """Return the product of the gains expected on both sides; 0 for what is not to be decided yet.
+
+        Signs come first; but neurons where the network has more inputs, for when all neurons are decided the signs are.
+        """
         places, room = self._places(quadratic), node.bound - self.goal
         low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
         score = low * high
-        return np.asarray(score[: quadratic.free_signs] if quadratic.free_signs else score)
+        first = slice(0, quadratic.free_signs)
+        if self.neurons_first:
+            first = slice(quadratic.free_signs, None)
+        elif not quadratic.free_signs:
+            first = slice(None)
+        kept = np.full(len(score), -1.0)
+        kept[first] = score[first]
+        return kept
 
     def _child(self, node: Node, quadratic: Quadratic, probes: Probes, entry: int, side: bool) -> Node:
         direction, states = node.direction.copy(), node.states.copy()

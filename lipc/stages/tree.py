@@ -17,8 +17,8 @@ from lipc.search.parallel import ParallelSearch
 from lipc.solvers.base import Ending
 from lipc.stages.state import State
 
-BOUND_SECONDS = 2.0
-"""Time for the SDP bound alone, where a solver is to search."""
+BOUND_SECONDS, BOUND_SHARE = 4.0, 0.25
+"""Time for the SDP bound alone, where a solver is to search: seconds, and at most this part of the time limit."""
 
 SEARCH = "branch and bound on the SDP bound"
 """What a result names as its solver where our own search was one."""
@@ -63,7 +63,7 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
     if own:
         run.engines.append(SEARCH)
     try:
-        tree.relax(np.inf if own else begun + BOUND_SECONDS)
+        tree.relax(np.inf if own else begun + min(BOUND_SECONDS, BOUND_SHARE * run.options.time_limit))
         _on_tree(run, tree)
         if own:
             tree.run(lambda: _on_tree(run, tree))

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("lipc so", ["solve"]),
+        ("lipc so", ["solve", "solvers"]),
         ("lipc --ver", ["--version"]),
         ("lipc solve --norm l", ["linf", "l1", "l2"]),
         ("lipc net.onnx --no-", ["--no-map"]),  # the command that is meant where none is named
