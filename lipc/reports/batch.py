@@ -162,9 +162,9 @@ def _sweeps(records: Records) -> list[Picture]:
 
 def _listed(answered: Records, make: Callable[[Records], str]) -> str:
     """Return the table of answers, folded where it is long; of very many the open ones and the slowest."""
-    shown = answered
+    shown = sorted(answered, key=lambda record: record["line"])  # they stand there as they were finished
     if len(answered) > MOST_ROWS:
-        slowest = sorted(answered, key=lambda record: (record["certified"], -record["seconds"]))[:MOST_ROWS]
+        slowest = sorted(shown, key=lambda record: (record["certified"], -record["seconds"]))[:MOST_ROWS]
         shown = sorted(slowest, key=lambda record: record["line"])
     text = make(shown)
     if len(shown) < len(answered):

@@ -194,7 +194,7 @@ def _row(name: str, title: str, records: Records, shape: tuple[int, int]) -> Pic
 
 def radii_table(records: Records) -> str:
     """Return a table of certified radii."""
-    head = ("input", "class", "status", "radius", "limit", "attack", "becomes", "seconds")
+    head = ("input", "class", "radius", "limit", "attack", "becomes", "seconds", "status")
     rows = []
     for record in records:
         found = record["adversarial"]
@@ -202,12 +202,12 @@ def radii_table(records: Records) -> str:
             (
                 str(record["id"]),
                 str(record["label"]),
-                str(record["status"]).replace("_", " "),
-                f"{record['radius']:.6g}",
-                side(record["limit"], 6),
-                "" if found is None else f"{found['distance']:.6g}",
+                f"{record['radius']:.4g}",
+                side(record["limit"], 4),
+                "" if found is None else f"{found['distance']:.4g}",
                 "" if found is None else str(found["output"]),
                 f"{record['seconds']:.2f}",
+                str(record["status"]).replace("_", " "),
             )
         )
-    return table(head, rows, frozenset({1, 3, 4, 5, 6, 7}))
+    return table(head, rows, frozenset({1, 2, 3, 4, 5, 6}))

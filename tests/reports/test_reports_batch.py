@@ -116,6 +116,8 @@ def test_the_page_of_radii_says_what_is_proven(tmp_path: Path) -> None:
     assert "At 1 the class is not the only largest output" in text
     assert "another class for 9. The proven radius is 50% of its distance (median)" in text
     assert "1 rest on a solver's tolerances" in text
+    backwards = Report(list(reversed(records)), is_batch=True).html()
+    assert re.findall(r"<td>(job \d+)</td>", backwards) == [f"job {number}" for number in range(1, 11)]
     names = [picture.name for picture in report.pictures()]
     assert names == ["share", "radii", "attack", "radii-effort", "least", "most"]
     ids = re.findall(r'\bid="([^"]+)"', report.html())
