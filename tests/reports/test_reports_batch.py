@@ -18,6 +18,7 @@ from lipc.jobs import Job
 from lipc.query import Query, ball
 from lipc.reports import Report, open_report
 from lipc.reports.radii import against_attack, share_left
+from lipc.reports.words import at_least, at_most
 from lipc.verify import verify
 from tests.nets import random_network
 from tests.reports.test_reports_page import parsed
@@ -148,6 +149,11 @@ def test_no_radius_is_drawn_beyond_its_attack() -> None:
 def test_other_inputs_than_images_are_not_drawn() -> None:
     records = [radius(number, 0.1, 0.2, model={"input_shape": [30]}) for number in range(10)]
     assert "least" not in [each.name for each in Report(records, is_batch=True).pictures()]
+
+
+def test_what_is_shown_of_a_radius_is_proven() -> None:
+    assert [at_least(value) for value in (0.06999999, 0.25, 1.69999e-05, 0.0)] == ["0.06999", "0.25", "1.699e-05", "0"]
+    assert [at_most(value) for value in (0.07000001, 0.25, 12345.6)] == ["0.07001", "0.25", "1.235e+04"]
 
 
 def test_verify_says_that_it_checks_neither() -> None:
