@@ -48,8 +48,8 @@ def radii_words(records: Records) -> list[str]:
     radii = np.array([record["radius"] for record in records])
     norms = " and ".join(sorted({NORMS[record["norm"]] for record in records}))
     words = [
-        f"Certified radii in {norms}: from {at_least(radii.min())} to {at_least(radii.max())}, median {np.median(radii):.4g}. "
-        "Within less than its radius no change of an input changes its class.",
+        f"Certified radii in {norms}: from {at_least(radii.min())} to {at_least(radii.max())}, median "
+        f"{at_least(float(np.median(radii)))}. Within less than its radius no change of an input changes its class.",
     ]
     optimal = sum(record["status"] == "optimal" for record in records)
     if optimal:
