@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
@@ -18,6 +18,7 @@ from lipc.options import Search
 from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
 from lipc.query import Goal
+from lipc.stated import RADIUS
 
 Raw: TypeAlias = Any
 """A value as it stands in the file: a text, or what JSON has."""
@@ -90,6 +91,18 @@ def not_negative(raw: Raw, places: Places) -> float:
     if value < 0:
         raise ValueError("a number that is not negative")
     return value
+
+
+def positive(most: float) -> Reader:
+    """Return the reader of a number above 0 and up to `most`."""
+
+    def read(raw: Raw, places: Places) -> float:
+        value = not_negative(raw, places)
+        if not 0 < value <= most:
+            raise ValueError("a positive number" + (f" up to {most:g}" if isfinite(most) else ""))
+        return value
+
+    return read
 
 
 def whole(least: int, most: int) -> Reader:
@@ -216,7 +229,10 @@ KEYS: dict[str, Key] = {
         norm=one_of(*(norm.value for norm in Norm)),
         output=text,
         output_norm=one_of(*_linear_norms),
-        objective=one_of(*get_args(Goal)),
+        objective=one_of(*get_args(Goal), RADIUS),
+        label=whole(0, 2**31 - 1),
+        max_radius=positive(inf),
+        tolerance=positive(0.5),
     ),
     **_keys("job", drop_softmax=flag, trust_bounds=flag, memory=memory),
     **_keys("passes", level=whole(0, 3), passes=text, mode=one_of(*get_args(Mode)), bounds=one_of(*get_args(Method))),

@@ -32,6 +32,15 @@ _CELL = re.compile(r'"(?:[^"]|"")*"|[^,\r\n]*')
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
+OF_ONE_PAIR = ("gap", "safe_upper")
+"""The options that a certified radius does not take: it has a tolerance, and solves no pair to its end."""
+
+WHAT_A_RADIUS_TAKES = (
+    "it takes center, clip, norm, label, max-radius, tolerance, mode, search, time-limit, threads, seed, memory and "
+    "drop-softmax"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """A model and what is asked of it.
@@ -75,6 +84,23 @@ class Job:
     def limits(self, default: Options) -> Options:
         """Return how to solve it: what it says, over `default`."""
         return replace(default, **self.options)
+
+    def check(self) -> None:
+        """Check what can be seen without reading a file.
+
+        Raises
+        ------
+        QueryError
+            If what it asks contradicts itself.
+        """
+        self.words.check()
+        if self.words.asks_radius:
+            given = {"level": self.passes.level, "passes": self.passes.passes, "bounds": self.passes.bounds}
+            given |= {"trust-bounds": self.trust_bounds or None}
+            given |= {name.replace("_", "-"): self.options.get(name) for name in OF_ONE_PAIR}
+            for name, value in given.items():
+                if value is not None:
+                    raise QueryError(f"'{name}' says nothing of a certified radius", hint=WHAT_A_RADIUS_TAKES)
 
 
 @dataclass(frozen=True)
@@ -205,8 +231,14 @@ class _Reader:
             return None
         words, passes = Words(**given["words"]), PassWords(**given["passes"])
         where = f"{self.source.name}:{line}"
-        return Job(name, words=words, where=where, line=line, options=given["options"], passes=passes,
-                   more=given["more"], **given["job"])  # fmt: skip
+        job = Job(name, words=words, where=where, line=line, options=given["options"], passes=passes,
+                  more=given["more"], **given["job"])  # fmt: skip
+        try:
+            job.check()
+        except QueryError as error:
+            self.mistakes.add(span, error.message, error.hint)
+            return None
+        return job
 
     def _known(self, entry: Entry, spans: dict[str, Span]) -> str | None:
         """Return the name of a key as `KEYS` has it; `None` if there is none, or it stands there twice."""

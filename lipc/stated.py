@@ -25,6 +25,9 @@ from lipc.query import Query
 Numbers: TypeAlias = "str | Floats"
 """The name of a .npy or text file, one number as a text, or the numbers themselves."""
 
+RADIUS = "radius"
+"""The objective that asks for a certified radius (`lipc.certify_radius`) instead of one constant."""
+
 
 @dataclass(frozen=True, eq=False)
 class Words:
@@ -41,7 +44,9 @@ class Words:
     vnnlib
         A VNN-LIB file whose input part is the domain.
     norm, output, output_norm, objective
-        As the fields of a `Query` say; the norms by name.
+        As the fields of a `Query` say; the norms by name. The objective ``radius`` asks for a certified radius.
+    label, max_radius, tolerance
+        Of a certified radius, as `lipc.certify_radius` takes them.
     """
 
     box: tuple[Numbers, Numbers] | None = None
@@ -55,6 +60,14 @@ class Words:
     output: str | None = None
     output_norm: str | None = None
     objective: str | None = None
+    label: int | None = None
+    max_radius: float | None = None
+    tolerance: float | None = None
+
+    @property
+    def asks_radius(self) -> bool:
+        """Whether a certified radius is asked for."""
+        return self.objective == RADIUS
 
     def check(self) -> None:
         """Check what can be seen without reading a file.
@@ -64,6 +77,12 @@ class Words:
         QueryError
             If words contradict each other, or the output cannot be read.
         """
+        if self.asks_radius:
+            self._check_radius()
+            return
+        for name in ("label", "max_radius", "tolerance"):
+            if getattr(self, name) is not None:
+                raise QueryError(f"--{name.replace('_', '-')} is of a certified radius", hint="--objective radius")
         domains = [
             name
             for name, value in (("--box", self.box), ("--center", self.center), ("--vnnlib", self.vnnlib))
@@ -81,6 +100,17 @@ class Words:
                 raise QueryError("--output is empty", hint="write a linear expression like 'y[0] - y[1]'")
             queries.parse_output(self.output)
 
+    def _check_radius(self) -> None:
+        """Check what asks for a certified radius: a center and no domain, for the radius is what is looked for."""
+        for name in ("box", "radius", "ball", "halfspaces", "vnnlib", "output", "output_norm"):
+            if getattr(self, name) is not None:
+                hint = "--max-radius says where to stop" if name == "radius" else "leave it out"
+                raise QueryError(f"--{name.replace('_', '-')} says nothing of a certified radius", hint=hint)
+        if self.center is None:
+            raise QueryError("a certified radius is that of an input", hint="give --center, or --points")
+        if self.norm == Norm.L2.value:
+            raise QueryError("a radius is certified in l_inf or l_1", hint="--norm linf or l1")
+
     def understood(self) -> Stated:
         """Return what they mean, the files read.
 
@@ -90,6 +120,8 @@ class Words:
             If they contradict each other or a file cannot be read.
         """
         self.check()
+        if self.asks_radius:
+            raise QueryError("a certified radius is many questions", hint="lipc certify-radius, or lipc batch")
         found = None if self.vnnlib is None else read_vnnlib(self.vnnlib)
         fields = {
             "domain": found.domain if found else self._domain(),
@@ -102,9 +134,20 @@ class Words:
         cut = None if self.halfspaces is None else (self.halfspaces, *read_halfspaces(self.halfspaces))
         return Stated(given, found, cut, tuple(found.warnings) if found else ())
 
+    def point(self) -> Floats:
+        """Return the center; one number stands for all of its entries.
+
+        Raises
+        ------
+        QueryError
+            If it cannot be read.
+        """
+        assert self.center is not None
+        return _numbers(self.center, "--center")
+
     def _domain(self) -> Polytope | None:
         if self.center is not None and self.radius is not None:
-            return queries.ball(_numbers(self.center, "--center"), self.radius, self.clip, Norm(self.ball or "linf"))
+            return queries.ball(self.point(), self.radius, self.clip, Norm(self.ball or "linf"))
         if self.box is not None:
             low, high = (_numbers(each, "--box") for each in self.box)
             if low.size != high.size and 1 not in (low.size, high.size):

@@ -24,6 +24,7 @@ from lipc.ir import Floats, Norm, Polytope
 from lipc.models import Model, read_model
 from lipc.query import Query
 from lipc.record import SCHEMA, Record, model_record, numbers_of, question_of, question_record
+from lipc.stated import RADIUS
 
 LARGEST_RESULT = 2**30
 """Bytes of a result."""
@@ -75,6 +76,8 @@ def read_result(path: str | Path) -> Record:
 def read_results(path: str | Path) -> tuple[str, list[Record]]:
     """Return the name of a file for people, and the results in it, each on a line of its own if they are several.
 
+    A last line that was cut off, while a batch was writing it, is left out if there are others.
+
     Raises
     ------
     ResultError
@@ -85,6 +88,8 @@ def read_results(path: str | Path) -> tuple[str, list[Record]]:
     filled = [number for number, line in enumerate(lines) if line.strip()]
     if len(filled) <= 1 or not _is_json(lines[filled[0]]):  # one result may be spread over lines
         return where, [_result(data, where)]
+    if lines[-1].strip() and not _is_json(lines[-1]):
+        filled.pop()
     return where, [_result(lines[number], f"{where}:{number + 1}") for number in filled]
 
 
@@ -151,6 +156,11 @@ def verify(result: Mapping[str, Any], model: Model | None = None) -> Verificatio
     QueryError
         If the question does not fit the model.
     """
+    asked = result.get("query")
+    if isinstance(asked, Mapping) and (asked.get("objective") == RADIUS or result.get("status") == "error"):
+        failed = result.get("status") == "error"
+        message = "is the record of a failed job" if failed else "is a certified radius: no single witness proves it"
+        raise ResultError(message, hint="lipc verify checks what 'lipc solve --json' wrote")
     try:
         return Verification(tuple(_Check(result, model).findings()))
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lipc.errors import ResultError
 from lipc.jobs import Job
 from lipc.record import Record
+from lipc.stated import RADIUS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,17 +50,18 @@ class Answer:
 
     @property
     def lower(self) -> float:
-        """The lower side; NaN without a result, and infinite sides are those."""
+        """The lower side, of a certified radius what is proven; NaN without a result, and infinite sides are those."""
         return _side(self.record, "lower", float("-inf"))
 
     @property
     def upper(self) -> float:
-        """The upper side."""
+        """The upper side; of a certified radius the most that exact constants prove."""
         return _side(self.record, "upper", float("inf"))
 
 
 def _side(record: Record, side: str, infinite: float) -> float:
-    value = record[side]
+    names = {"lower": "radius", "upper": "limit"} if record["query"].get("objective") == RADIUS else {}
+    value = record[names.get(side, side)]
     if value is None:
         return float("nan") if record["status"] == "error" else infinite
     return float(value)
@@ -69,7 +71,8 @@ def to_pandas(answers: str | Path | Iterable[Answer]) -> pd.DataFrame:
     """Return a table with a row for each answer; its index are the ids.
 
     Columns: ``model``, ``status``, ``lower``, ``upper``, ``gap``, ``certified``, ``norm``, ``objective``, ``output``,
-    ``unstable`` neurons, ``nodes``, ``seconds``, ``error``, ``line``, ``x`` (the witness, a list).
+    ``unstable`` neurons, ``nodes``, ``seconds``, ``error``, ``line``, ``x`` (the witness, a list; of a certified radius
+    the point of another class that was found).
 
     Parameters
     ----------
@@ -101,7 +104,8 @@ def _read(path: str | Path) -> list[Record]:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    query, size, witness = record["query"], record.get("size"), record.get("witness")
+    query, size = record["query"], record.get("size")
+    witness = record.get("witness") or record.get("adversarial")
     return {
         "model": query["model"],
         "status": record["status"],

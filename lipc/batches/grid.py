@@ -114,7 +114,7 @@ class Grid:
         """
         found = tuple(self._jobs())
         for job in found:
-            job.words.check()
+            job.check()
         return found
 
     def _jobs(self) -> Iterable[Job]:

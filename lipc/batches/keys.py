@@ -17,6 +17,7 @@ from lipc.options import Options
 
 FILES = ("halfspaces", "vnnlib")
 NUMBERS = ("box", "center")
+OF_A_RADIUS = ("label", "max_radius", "tolerance")
 
 
 class Digests:
@@ -44,6 +45,9 @@ def key_of(job: Job, default: Options, memory: int | None, digests: Digests) -> 
         What holds where the job says nothing.
     """
     words: dict[str, Any] = {each.name: getattr(job.words, each.name) for each in fields(job.words)}
+    for name in OF_A_RADIUS:
+        if words[name] is None:  # the keys of other jobs stay those of the version before
+            del words[name]
     for name in FILES:
         words[name] = words[name] and digests.of(words[name])
     words["center"] = _numbers(words["center"], digests.of)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from lipc.batches.radii import radius_record
 from lipc.errors import LipcError, QueryError
 from lipc.frontends import Network
 from lipc.jobs import Job
@@ -74,6 +75,8 @@ class _Desk:
         from lipc.driver import solve
 
         network = self._network(job)
+        if job.words.asks_radius:
+            return {**radius_record(job, network, job.limits(self.service.options)), "error": ""}
         result = solve(
             network,
             job.words.understood().of(network),

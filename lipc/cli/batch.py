@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import TRUST_BOUNDS, pass_options, shared_question_options
+from lipc.cli.options import TRUST_BOUNDS, batch_question_options, pass_options
+from lipc.cli.radius import RADIUS, TOLERANCE
 from lipc.cli.solve import JOBS, NOT_NEGATIVE, SCHEDULER, SECONDS, SEED, THREADS, cores
 from lipc.cli.streams import NOT_FOUND, say
 from lipc.options import Search
@@ -40,7 +41,10 @@ SECONDS_BETWEEN_LINES = 5.0
     metavar="KEY=VALUES",
     help="Values to take in turn: radius=0.01:0.1:10 (first:last:count), norm=linf,l1. Several: all combinations.",
 )
-@shared_question_options
+@batch_question_options
+@click.option("--label", type=click.IntRange(min=0), metavar="K", help="Of radii: the class, not that at the center.")
+@click.option("--max-radius", type=RADIUS, metavar="R", help="Of radii: look no farther.")
+@click.option("--tolerance", type=TOLERANCE, metavar="T", help="Of radii: how close to come.  [default: 0.001]")
 @pass_options
 @TRUST_BOUNDS
 @click.option("--time-limit", type=SECONDS, metavar="S", help="For each job.")
@@ -81,8 +85,9 @@ def command(
     """Solve many questions; a job that fails is a result with its error.
 
     JOBS is a .csv or .jsonl file with a model and a question on each line: the keys are the options of 'lipc solve'
-    without their hyphens, and 'id'. What FILE holds already is not done again, so the same call goes on after Ctrl-C or
-    a crash. The exit code is 1 where a pair is not closed, or a job failed.
+    without their hyphens, and 'id'. The objective 'radius' asks how far an input may move before its class can change,
+    as 'lipc certify-radius' does. What FILE holds already is not done again, so the same call goes on after Ctrl-C or a
+    crash. The exit code is 1 where a pair is not closed, or a job failed.
     """
     from lipc.batches.run import batch
     from lipc.errors import QueryError
@@ -91,6 +96,8 @@ def command(
 
     if scheduler is not None and workers is not None:
         raise QueryError("--jobs counts processes here, and --scheduler has its own", hint="leave one out")
+    if safe_upper and question["objective"] == "radius":
+        raise QueryError("--safe-upper says nothing of a certified radius", hint="leave it out")
     limit = float("inf") if time_limit is None else time_limit
     options = Options(limit, gap, threads, seed, safe_upper, search)
     listed = _jobs(jobs_file, PassWords(level, passes, mode, bounds), **question)

@@ -54,7 +54,8 @@ def command(
     number like 'epoch=10', values are drawn against it.
     """
     from lipc.comparisons import cases_of, compare
-    from lipc.errors import OutputError
+    from lipc.errors import OutputError, QueryError
+    from lipc.estimators.catalogue import ESTIMATORS
     from lipc.formats.output import check_writable
     from lipc.stated import Words
 
@@ -62,6 +63,9 @@ def command(
         if not destination.endswith(ENDINGS):
             raise OutputError("the ending names no table", where=destination, hint=f"use one of {', '.join(ENDINGS)}")
         check_writable(destination)
+    chosen = None if methods is None else ESTIMATORS.parse(methods, "--methods")
+    if chosen == ():
+        raise QueryError("no method is named", hint="'lipc estimate --list' shows them")
     stated = Words(**question).understood()
 
     def query_of(network: Network) -> Query | None:
@@ -73,7 +77,7 @@ def command(
         if not quiet:
             say(f"lipc: {case.group}, {case.name}: {answer.method}: {answer.refusal or f'{answer.seconds:.2f} s'}")
 
-    found = compare(cases, methods, time_limit=time_limit, seed=seed, on_row=tell)
+    found = compare(cases, chosen, time_limit=time_limit, seed=seed, on_row=tell)
     for destination in destinations:
         _write(found, destination)
     if not destinations:

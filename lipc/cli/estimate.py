@@ -13,22 +13,26 @@ from lipc.cli.streams import NOT_FOUND, put, say
 if TYPE_CHECKING:
     from lipc.estimators.run import Estimated
 
+LIST_WIDTH = 100
+"""Columns of the list of methods."""
+
 
 def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     """Print the methods instead of running any."""
     if not wanted or ctx.resilient_parsing:
         return
+    from textwrap import wrap
+
     from lipc.estimators.catalogue import ESTIMATORS, estimator_class, estimator_names
 
-    entries = []
+    lines = ["Methods, with the defaults of their options:"]
     for name in estimator_names():
         usage, summary = ESTIMATORS.describe(name)
         found = estimator_class(name)
         assert found is not None
-        entries.append((usage, found.kind.value, f"{summary} {found.source}"))
-    widths = [max(len(entry[column]) for entry in entries) for column in range(2)]
-    lines = ["Methods, with the defaults of their options:", ""]
-    lines += [f"  {usage:<{widths[0]}}  {kind:<{widths[1]}}  {summary}" for usage, kind, summary in entries]
+        lines += ["", f"  {usage}: {found.kind.value}"]
+        for text in (summary.replace("``", "'"), found.source):
+            lines += wrap(text, LIST_WIDTH, initial_indent="      ", subsequent_indent="      ")
     put("\n".join(lines))
     ctx.exit()
 

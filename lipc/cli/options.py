@@ -31,6 +31,12 @@ FROM = click.option(
     help="What MODEL holds; needed where it is '-', standard input.  [default: by its ending]",
 )
 
+_OBJECTIVE = click.option(
+    "--objective",
+    type=click.Choice(["lipschitz", "max", "min"]),
+    help="The Lipschitz constant, or the range of the output.  [default: lipschitz]",
+)
+
 _QUESTION = (
     click.argument("model", type=FILE, metavar="MODEL"),
     FROM,
@@ -63,11 +69,7 @@ _QUESTION = (
         type=click.Choice(["linf", "l1"]),
         help="What changes of all outputs are measured in.  [default: linf, the largest]",
     ),
-    click.option(
-        "--objective",
-        type=click.Choice(["lipschitz", "max", "min"]),
-        help="The Lipschitz constant, or the range of the output.  [default: lipschitz]",
-    ),
+    _OBJECTIVE,
     click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network."),
     click.option(
         "-W",
@@ -119,6 +121,14 @@ def question_options(command: Command) -> Command:
 def shared_question_options(command: Command) -> Command:
     """Add what several questions have in common: no model, and no warnings."""
     return _add(_QUESTION[2:-1], command)  # the model and what it holds come first
+
+
+def batch_question_options(command: Command) -> Command:
+    """Add what the jobs of a batch have in common: `shared_question_options`, or a certified radius."""
+    objectives = ["lipschitz", "max", "min", "radius"]
+    text = "The Lipschitz constant, the range of the output, or a certified radius.  [default: lipschitz]"
+    objective = click.option("--objective", type=click.Choice(objectives), help=text)
+    return _add([objective if each is _OBJECTIVE else each for each in _QUESTION[2:-1]], command)
 
 
 def pass_options(command: Command) -> Command:

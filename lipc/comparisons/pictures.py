@@ -11,6 +11,9 @@ from lipc.reports.figures import FIRST, INK, MUTED, SECOND, THIRD, Picture, draw
 DASHES = ("-", "--", ":", "-.")
 COLOURS = {Kind.EXACT: INK, Kind.UPPER: SECOND, Kind.LOWER: FIRST, Kind.HEURISTIC: THIRD}
 
+WIDE = 100.0
+"""Places whose largest is so many times the smallest are drawn on a logarithmic axis."""
+
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
     """Return what can be drawn: for groups whose cases have places lines, for the others errors by method."""
@@ -27,6 +30,7 @@ def comparison_pictures(comparison: Comparison) -> list[Picture]:
 
 def _lines(name: str, group: str, rows: list[Row]) -> Picture:
     """Draw the values of each method against the places of the cases (the paper's Figure 1)."""
+    places = [row.case.place or 0.0 for row in rows]
     by_method: dict[str, list[Row]] = {}
     for row in rows:
         if row.answer.estimate is not None:
@@ -41,6 +45,8 @@ def _lines(name: str, group: str, rows: list[Row]) -> Picture:
             width = 2.0 if kind is Kind.EXACT else 1.2
             axes.plot(at, values, style, color=COLOURS[kind], linewidth=width, marker=".", markersize=3, label=method)
         axes.set_yscale("log")
+        if min(places) > 0 and max(places) >= WIDE * min(places):
+            axes.set_xscale("log")
         axes.set_xlabel(rows[0].case.axis)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6.5)
     kinds = "Black: exact. Orange: upper bounds. Blue: lower bounds. Grey: guesses."

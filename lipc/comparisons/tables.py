@@ -24,6 +24,9 @@ CSV_HEAD = (
     "upper",
 )
 
+LEAST_SHOWN = 5e-7
+"""Relative errors below this are shown as 0: the gap that closes an exact value."""
+
 
 def summary(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Return the head and the rows of the summary: for each group seconds and relative error, mean and spread."""
@@ -49,7 +52,12 @@ def _texts(cell: Cell) -> list[str]:
 def spread_text(spread: tuple[float, float], digits: int) -> str:
     """Return mean and deviation of a few digits."""
     mean, deviation = spread
-    return "?" if np.isnan(mean) else f"{mean:.{digits}g} ± {deviation:.2g}"
+    return "?" if np.isnan(mean) else f"{_plain(mean, digits)} ± {_plain(deviation, 2)}"
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return a number of a few digits, without a power of ten where its whole part has more of them."""
+    return f"{value:.0f}" if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def percent_text(spread: tuple[float, float]) -> str:
@@ -57,11 +65,13 @@ def percent_text(spread: tuple[float, float]) -> str:
     mean, deviation = spread
     if np.isnan(mean):
         return "?"
-    if abs(mean) < 5e-7 and deviation < 5e-7:
+    if deviation < LEAST_SHOWN:
+        deviation = 0.0
+    if abs(mean) < LEAST_SHOWN and not deviation:
         return "0"
     if mean > 10:
-        return f"x {1 + mean:.3g} ± {deviation:.2g}"
-    return f"{100 * mean:+.3g} % ± {100 * deviation:.2g}"
+        return f"x {_plain(1 + mean, 3)} ± {_plain(deviation, 2)}"
+    return f"{'+' if mean >= 0 else ''}{_plain(100 * mean, 3)} % ± {_plain(100 * deviation, 2)}"
 
 
 def markdown(comparison: Comparison) -> str:

@@ -41,4 +41,4 @@ class Ascent(Estimator):
         near = found.x + 2.0 ** -np.array([[8.0], [16.0], [24.0], [32.0]]) * moves
         points = np.vstack([found.x[None], near])
         witness = best_witness(certifier, points, np.array([found.value, *[0.0] * len(near)]))
-        return Estimate(witness.value, question.norm.value, witness=witness)
+        return Estimate(witness.value, question.norm.symbol, witness=witness)

@@ -74,7 +74,7 @@ class Clever(Estimator):
         except NoEndPointError as error:
             value = largest
             notes.append(f"no fit, but the largest gradient seen: {error}")
-        return Estimate(value, question_of(program).norm.value, note="; ".join(notes))
+        return Estimate(value, question_of(program).norm.symbol, note="; ".join(notes))
 
     def _maxima(self, program: Program, limits: Limits) -> Floats:
         """Return the largest norm of each batch, as many as there is time for."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,13 +153,14 @@ def largest_over_ball(rows: Rows, search: Search, limits: Limits, *, tied: bool 
     reduced = _fewer_directions(rows)
     layers = rows.layers if tied else None
     values = [0.0]
-    for whole, part in zip(rows.quadratics(), reduced.quadratics(), strict=True):
+    shares = _shares(limits, len(rows.objectives))
+    for whole, part, share in zip(rows.quadratics(), reduced.quadratics(), shares, strict=True):
         if not len(whole.switches):
             values.append(float(np.nextafter(length(whole.weights) + whole.slack, np.inf)))
             continue
         # Fewer directions are as good for the search; what is proven is proven for all of them.
         ball = TiedSdp(part, Tied.of(part, ball=True, layers=layers))
-        numbers = search(ball, reduced.unrolled, limits)
+        numbers = search(ball, reduced.unrolled, share)
         values.append(TiedSdp(whole, Tied.of(whole, ball=True, layers=layers)).certify(numbers))
     return max(values)
 
@@ -166,13 +168,25 @@ def largest_over_ball(rows: Rows, search: Search, limits: Limits, *, tied: bool 
 def largest_over_cube(rows: Rows, search: Search, limits: Limits) -> float:
     """Return a proven bound of all functions over directions with entries within -1 and 1."""
     values = [0.0]
-    for quadratic in rows.quadratics():
+    for quadratic, share in zip(rows.quadratics(), _shares(limits, len(rows.objectives)), strict=True):
         if not len(quadratic.switches):
             values.append(quadratic.largest())
             continue
         cube = TiedSdp(quadratic, Tied.of(quadratic, ball=False))
-        values.append(cube.certify(search(cube, rows.unrolled, limits)))
+        values.append(cube.certify(search(cube, rows.unrolled, share)))
     return max(values)
+
+
+def _shares(limits: Limits, count: int) -> Iterator[Limits]:
+    """Yield the limits of one function after another: an equal part of the time that is left, as one late is all late."""
+    for left in range(count, 0, -1):
+        now = monotonic()
+        yield Limits(now + (limits.deadline - now) / left, limits.seed)
+
+
+def late_note(limits: Limits) -> str:
+    """Return what is to be said where time is up by now; else nothing."""
+    return "time was up: multipliers are not the best ones" if monotonic() > limits.deadline else ""
 
 
 def largest_over_corners(rows: Rows, limits: Limits) -> float:

@@ -46,4 +46,4 @@ class FastLip(Estimator):
             return upper_of(interval_bounds(gradient)[gradient.result], norm)
 
         value, note = bound_gradients(program.with_bounds(known), limits, bound)
-        return Estimate(value, norm.value, note=joined(note, "" if self.bounds == "linear" else box_note(program)))
+        return Estimate(value, norm.symbol, note=joined(note, "" if self.bounds == "linear" else box_note(program)))

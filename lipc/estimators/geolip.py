@@ -13,8 +13,10 @@ from lipc.estimators.derivatives import (
     largest_over_ball,
     largest_over_corners,
     largest_over_cube,
+    late_note,
     rows_of,
 )
+from lipc.estimators.gradients import joined
 from lipc.ir import Norm, Program
 
 MOST_CORNERS_WORK = 2e9
@@ -46,8 +48,10 @@ class GeoLip(Estimator):
             large = directions + rows.unrolled.switches > MOST_BY_NEWTON
             note = "multipliers of a first-order method" if large else ""
             if norm is Norm.L1 and not large and 2 * rows.unrolled.inputs * rows.work <= MOST_CORNERS_WORK:
-                return Estimate(largest_over_corners(rows, limits), "l_1", "everywhere")
+                return Estimate(largest_over_corners(rows, limits), "l_1", "everywhere", note=late_note(limits))
             if norm is Norm.LINF:
-                return Estimate(largest_over_cube(rows, by_size, limits), "l_inf", "everywhere", note=note)
+                value = largest_over_cube(rows, by_size, limits)
+                return Estimate(value, "l_inf", "everywhere", note=joined(note, late_note(limits)))
             value = largest_over_ball(rows, by_size, limits)
+            note = joined(note, late_note(limits))
         return Estimate(value, "l_2", "everywhere", "" if norm is Norm.L2 else "1, l_2 to l_1", note=note)

@@ -73,11 +73,11 @@ class JacobianCrown(Estimator):
             search.run(self.nodes)
         note = search.cotangents.note
         if not self.nodes:
-            return Estimate(search.upper, norm.value, note=note)
+            return Estimate(search.upper, norm.symbol, note=note)
         counted = f"{search.nodes} nodes, {len(search.conflicts)} refuted patterns"
         kind = Kind.EXACT if search.is_closed else None
         note = f"{note}; {counted}" if note else counted
-        return Estimate(search.upper, norm.value, kind=kind, witness=search.best, note=note)
+        return Estimate(search.upper, norm.symbol, kind=kind, witness=search.best, note=note)
 
 
 @dataclass(frozen=True, eq=False)

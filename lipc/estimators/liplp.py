@@ -69,7 +69,7 @@ class LipLp(Estimator):
         if norm is Norm.L2:
             size = program.network_input()[1].size
             notes.append(f"over a polytope around the ball that reaches {euclidean_factor(size):.7g} times as far")
-        return Estimate(value, norm.value, note="; ".join(notes))
+        return Estimate(value, norm.symbol, note="; ".join(notes))
 
     def _passes(self, seconds: float) -> list[Pass]:
         """Return the passes that compute no number anew, and those that tighten bounds."""

@@ -58,4 +58,4 @@ class LipMip(Estimator):
         if void:
             notes.append("the domain has no interior: there is no gradient")
         kind = None if result.certified or void else Kind.UPPER
-        return Estimate(result.upper, norm.value, kind=kind, witness=result.witness, note="; ".join(notes))
+        return Estimate(result.upper, norm.symbol, kind=kind, witness=result.witness, note="; ".join(notes))

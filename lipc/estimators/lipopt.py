@@ -60,7 +60,7 @@ class LipOpt(Estimator):
         slack = derivative_slack(program, len(last))
         value = float(np.nextafter(max(value, 0.0) + (slack.sum() if signed else slack.max()) * (1 + 1e-9), np.inf))
         factor = "1, l_inf to l_2" if question.norm is Norm.L2 else ""
-        return Estimate(value, f"l_{norm.value[1:]}", "everywhere", factor)
+        return Estimate(value, norm.symbol, "everywhere", factor)
 
     def _largest(self, inner: list[Floats], rows: Floats, norm: Norm, limits: Limits) -> float:
         """Return the bound of the rows times the layers before; rounding of the coefficients is in it."""

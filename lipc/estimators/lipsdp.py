@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 from lipc.bounds.blas import one_thread
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, question_of
-from lipc.estimators.derivatives import by_size, chain_rows_of, largest_over_ball, rows_of
+from lipc.estimators.derivatives import by_size, chain_rows_of, largest_over_ball, late_note, rows_of
+from lipc.estimators.gradients import joined
 from lipc.estimators.operator_norms import from_euclidean
 from lipc.ir import Program
 
@@ -45,5 +46,5 @@ class LipSdp(Estimator):
             rows = chain_rows_of(program) if layer else rows_of(program)
             value = largest_over_ball(rows, by_size, limits, tied=layer)
         value, factor = from_euclidean(value, norm, program.network_input()[1].size)
-        note = NOT_NETWORK if self.mode == "network" else ""
+        note = joined(NOT_NETWORK if self.mode == "network" else "", late_note(limits))
         return Estimate(value, "l_2", "everywhere", factor, note=note)

@@ -28,4 +28,4 @@ class Naive(Estimator):
         norm = question_of(program).norm
         with one_thread():
             value = product_of_norms(program, norm)
-        return Estimate(value, f"l_{norm.value[1:]}", "everywhere")
+        return Estimate(value, norm.symbol, "everywhere")

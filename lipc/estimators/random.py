@@ -49,4 +49,4 @@ class Random(Estimator):
         norms, done = gradient_norms(program, points, limits.deadline)
         witness = best_witness(certifier, points[:done], norms)
         note = "" if done == self.samples else f"time was up after {done} points"
-        return Estimate(witness.value, norm.value, witness=witness, note=note)
+        return Estimate(witness.value, norm.symbol, witness=witness, note=note)

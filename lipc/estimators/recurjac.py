@@ -44,4 +44,4 @@ class RecurJac(Estimator):
             return upper_of(found[gradient.result], norm)
 
         value, note = bound_gradients(program, limits, bound)
-        return Estimate(value, norm.value, note=note)
+        return Estimate(value, norm.symbol, note=note)

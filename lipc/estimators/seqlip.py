@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,6 +22,9 @@ from lipc.ir.norms import sign_rows
 
 MOST_OUTPUTS = 64
 """Functions of the outputs, each of which is a chain of its own."""
+
+Search: TypeAlias = Callable[[Floats, Floats], tuple[float, bool]]
+"""Seeks the largest ``|A diag(s) B|``: returns a norm, and whether it came to its end."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class SeqLip(Estimator):
 
     search: Literal["greedy", "exact"] = "greedy"
 
-    def estimate(self, program: Program, limits: Limits) -> Estimate:  # noqa: ARG002 - its work is limited
+    def estimate(self, program: Program, limits: Limits) -> Estimate:
         """Return the product, the largest over the functions of the outputs."""
         question = question_of(program)
         *inner, last = layers_of(program).dense()
@@ -49,20 +54,32 @@ class SeqLip(Estimator):
             raise RefusedError(f"{len(last)} outputs are too many for a product of each", hint="ask for a function")
         rows = (sign_rows(len(last)) if signed else np.eye(len(last))) @ last
         with one_thread():
-            products = [_product([*inner, row[None]], exact=self.search == "exact") for row in rows]
+            search = partial(largest_norm if self.search == "exact" else greedy_norm, deadline=limits.deadline)
+            known: dict[int, tuple[float, bool]] = {}
+            products = [_product([*inner, row[None]], search, known, exact=self.search == "exact") for row in rows]
         value, complete = max(products)[0], all(complete for _, complete in products)
         if self.search == "exact":
             slack = derivative_slack(program, len(last))
             value = float(np.nextafter(value + (slack.sum() if signed else slack.max()) * (1 + 1e-9), np.inf))
         value, factor = from_euclidean(value, question.norm, program.network_input()[1].size)
         if self.search == "greedy":
-            return Estimate(value, "l_2", "everywhere", factor, note="no bound: the search may miss the worst slopes")
-        note = "" if complete else "bounds of the worst slopes where there are too many to search"
+            late = "" if complete else "; time was up before all slopes were tried"
+            note = f"no bound: the search may miss the worst slopes{late}"
+            return Estimate(value, "l_2", "everywhere", factor, note=note)
+        note = "" if complete else "bounds of the worst slopes where there are too many to search, or too little time"
         return Estimate(value, "l_2", "everywhere", factor, kind=Kind.UPPER, note=note)
 
 
-def _product(weights: list[Floats], *, exact: bool) -> tuple[float, bool]:
-    """Return the product for a chain; with `exact` a proven bound, and whether all maxima were found."""
+def _product(
+    weights: list[Floats], search: Search, known: dict[int, tuple[float, bool]], *, exact: bool
+) -> tuple[float, bool]:
+    """Return the product for a chain, with `exact` a proven bound, and whether all searches came to their end.
+
+    Parameters
+    ----------
+    known
+        What was found of pairs of layers that all outputs share; new ones are added.
+    """
     if len(weights) == 1:
         return float(length(weights[0][0])), True
     parts = [np.linalg.svd(weight, full_matrices=False) for weight in weights]
@@ -71,13 +88,17 @@ def _product(weights: list[Floats], *, exact: bool) -> tuple[float, bool]:
     lefts = [u * root for (u, _, _), root in zip(parts, roots, strict=True)]
     rights = [root[:, None] * v for (_, _, v), root in zip(parts, roots, strict=True)]
     pairs = [(rights[at + 1], lefts[at]) for at in range(final)]
+    for at, pair in enumerate(pairs[:-1]):
+        if at not in known:
+            known[at] = search(*pair)
+    found = [*(known[at] for at in range(final - 1)), search(*pairs[-1])]
+    complete = all(ended for _, ended in found)
     if not exact:
-        return prod(greedy_norm(*pair) for pair in pairs), True
-    found = [largest_norm(*pair) for pair in pairs]
+        return prod(norm for norm, _ in found), complete
     first, last = parts[0][2], parts[-1][0]
     factored = [lefts[0] @ first, *(lefts[at] @ rights[at] for at in range(1, final)), last @ rights[-1]]
     value = prod(norm for norm, _ in found) * spectral_norm(first) * spectral_norm(last)
-    return (value + _lost(weights, factored)) * (1 + 8 * (final + 2) * UNIT), all(complete for _, complete in found)
+    return (value + _lost(weights, factored)) * (1 + 8 * (final + 2) * UNIT), complete
 
 
 def _lost(weights: list[Floats], factored: list[Floats]) -> float:

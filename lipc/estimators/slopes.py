@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 import numpy as np
 
 from lipc.bounds.rounding import UNIT
@@ -18,10 +20,15 @@ MARGIN = 1e-9
 """A maximum is said to be larger by this part, so that it can be proven."""
 
 
-def greedy_norm(left: Floats, right: Floats) -> float:
+def greedy_norm(left: Floats, right: Floats, deadline: float = np.inf) -> tuple[float, bool]:
     """Return the norm that changing slopes one by one ends at, from all ones: at or below the maximum.
 
     Each change that makes the norm larger is kept at once (``optim_nn_pca_greedy`` of the authors' code).
+
+    Returns
+    -------
+    float, bool
+        The norm, and whether the search came to its end before the deadline.
     """
     slopes = np.ones(left.shape[1])
     matrix = left @ right
@@ -29,16 +36,18 @@ def greedy_norm(left: Floats, right: Floats) -> float:
     for _ in range(MOST_ROUNDS):
         before = norm
         for neuron in range(len(slopes)):
+            if monotonic() > deadline:
+                return norm, False
             tried = matrix + (1 - 2 * slopes[neuron]) * np.outer(left[:, neuron], right[neuron])
             found = float(np.linalg.norm(tried, 2))
             if found > norm:
                 matrix, norm, slopes[neuron] = tried, found, 1 - slopes[neuron]
         if norm == before:
             break
-    return norm
+    return norm, True
 
 
-def largest_norm(left: Floats, right: Floats) -> tuple[float, bool]:
+def largest_norm(left: Floats, right: Floats, deadline: float = np.inf) -> tuple[float, bool]:
     """Return a proven upper bound of the largest norm, and whether it is that up to `MARGIN`.
 
     Breadth first, neuron by neuron. With the slopes of F open, each ``1/2 + e/2`` with e within -1 and 1, the norm is
@@ -48,6 +57,8 @@ def largest_norm(left: Floats, right: Floats) -> tuple[float, bool]:
     ----------
     left, right
         A and B, shapes ``(k, n)`` and ``(n, l)``.
+    deadline
+        The time of `time.monotonic` at which to prove what is open by then.
     """
     trivial = spectral_norm(left) * spectral_norm(right) * (1 + 4 * UNIT)
     sizes = np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=1)
@@ -57,7 +68,7 @@ def largest_norm(left: Floats, right: Floats) -> tuple[float, bool]:
     left, right = left[:, order] * balance, right[order] / balance[:, None]
     if left.shape[0] > right.shape[1]:
         left, right = right.T, left.T
-    target = greedy_norm(left, right) * (1 + MARGIN)
+    target = greedy_norm(left, right, deadline)[0] * (1 + MARGIN)
     error = 4 * (len(order) + 8) * UNIT * float(np.linalg.norm(left) * np.linalg.norm(right))
     center = (0.5 * left @ right)[None]
     for depth in range(len(order)):
@@ -66,7 +77,7 @@ def largest_norm(left: Floats, right: Floats) -> tuple[float, bool]:
         open_left, open_right = left[:, depth + 1 :], right[depth + 1 :]
         radius = 0.5 * spectral_norm(open_left) * spectral_norm(open_right) * (1 + 4 * UNIT) + error
         center, reached = _open(center, target, radius)
-        if depth == len(order) - 1 or len(center) > MOST_OPEN:
+        if depth == len(order) - 1 or len(center) > MOST_OPEN or monotonic() > deadline:
             bound = max(target, reached * (1 + MARGIN))
             remaining, _ = _open(center, bound, radius)
             exact = depth == len(order) - 1 and not len(remaining)

@@ -225,4 +225,4 @@ class ZLip(Estimator):
             return min(entrywise, l1_bound(found)) if norm is Norm.LINF else entrywise
 
         value, note = bound_gradients(program, limits, bound)
-        return Estimate(value, norm.value, note=joined(note, box_note(program)))
+        return Estimate(value, norm.symbol, note=joined(note, box_note(program)))

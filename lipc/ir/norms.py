@@ -27,6 +27,11 @@ class Norm(Enum):
     L1 = "l1"
     L2 = "l2"
 
+    @property
+    def symbol(self) -> str:
+        """Its name in prose, like ``l_inf``; the value is its name in options."""
+        return f"l_{self.value[1:]}"
+
     def dual_of(self, gradients: Floats) -> Floats:
         """Return the dual norm of gradients, shape ``(..., n)``: l_1 for l_inf, l_inf for l_1, l_2 for l_2."""
         magnitudes = np.abs(gradients)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from lipc.ir import Floats
 from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
 from lipc.reports.page import Section, details, gallery, page, paragraphs, table
+from lipc.reports.radii import is_radius, radii_pictures, radii_table, radii_words
 from lipc.reports.words import SUBJECTS, side
 
 Records = Sequence[Mapping[str, Any]]
@@ -23,7 +24,7 @@ SWEPT = re.compile(r"(?:^|\s)([a-z-]+)=([-+.\deE]+)(?=\s|$)")
 """A value in a job's name, as `lipc batch --sweep` writes it: ``7 radius=0.05``."""
 
 
-def batch_page(records: Records, name: str) -> str:
+def batch_page(records: Records, name: str, shape: tuple[int, int] | None = None) -> str:
     """Return the page of a batch.
 
     Parameters
@@ -32,9 +33,11 @@ def batch_page(records: Records, name: str) -> str:
         The lines of a file of results, one at least.
     name
         Of the file.
+    shape
+        Rows and columns of an image, where the inputs are one.
     """
     sections = [Section("In words", paragraphs(*_words(records)))]
-    drawn = batch_pictures(records)
+    drawn = batch_pictures(records, shape)
     if drawn:
         sections.append(Section("In pictures", gallery(drawn)))
     elif not has_matplotlib():
@@ -43,7 +46,12 @@ def batch_page(records: Records, name: str) -> str:
     if failed:
         rows = [(str(record["id"]), str(record["error"])) for record in failed[:MOST_ROWS]]
         sections.append(Section("What failed", table(("question", "error"), rows)))
-    sections.append(Section("Every answer", _answers(records)))
+    answered = [record for record in records if record["status"] != "error"]
+    constants, radii = _kinds(answered)
+    if constants:
+        sections.append(Section("Every answer", _listed(constants, _answers)))
+    if radii:
+        sections.append(Section("Every radius", _listed(radii, radii_table)))
     return page(name, _headline(records), sections)
 
 
@@ -54,8 +62,16 @@ def _counts(records: Records) -> tuple[int, int, int]:
     return closed, len(records) - closed - failed, failed
 
 
+def _kinds(records: Records) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Return the answers that are pairs, and those that are certified radii."""
+    return [each for each in records if not is_radius(each)], [each for each in records if is_radius(each)]
+
+
 def _headline(records: Records) -> str:
     closed, opened, failed = _counts(records)
+    if not failed and all(map(is_radius, records)):
+        radii = [float(record["radius"]) for record in records]
+        return f"{len(radii)} certified radii, from {min(radii):.4g} to {max(radii):.4g}"
     parts = [f"{closed} answered"]
     parts += [f"{opened} open"] if opened else []
     parts += [f"{failed} failed"] if failed else []
@@ -63,18 +79,30 @@ def _headline(records: Records) -> str:
 
 
 def _words(records: Records) -> list[str]:
-    closed, opened, failed = _counts(records)
+    failed = _counts(records)[2]
+    constants, radii = _kinds([record for record in records if record["status"] != "error"])
     models = sorted({str(record["query"]["model"]) for record in records})
     shown = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
     seconds = np.array([record["seconds"] for record in records], np.float64)
-    words = [
+    return [
         f"{'Network' if len(models) == 1 else 'Networks'}: {shown}.",
-        f"{closed} answers are exact: a witness proves the lower side in exact arithmetic, and the upper side agrees "
-        f"within what was asked.",
-        f"{opened} pairs are open: valid bounds, cut short by a limit." if opened else "",
+        *_pair_words(constants),
+        *(radii_words(radii) if radii else []),
         f"{failed} questions failed; the reasons stand below." if failed else "",
         f"Seconds of work: {seconds.sum():.1f} in all, {np.median(seconds):.3g} in the middle, {seconds.max():.3g} at "
         "most.",
+    ]
+
+
+def _pair_words(records: Records) -> list[str]:
+    """Return what the pairs say."""
+    if not records:
+        return []
+    closed, opened, _ = _counts(records)
+    words = [
+        f"{closed} answers are exact: a witness proves the lower side in exact arithmetic, and the upper side agrees "
+        f"within what was asked.",
+        f"{opened} pairs are open: valid bounds, cut short by a limit." if opened else "",
     ]
     kinds = Counter(str(record["upper_kind"]) for record in records if record["certified"])
     if kinds["solver"]:
@@ -82,12 +110,12 @@ def _words(records: Records) -> list[str]:
     return words
 
 
-def batch_pictures(records: Records) -> list[Picture]:
+def batch_pictures(records: Records, shape: tuple[int, int] | None = None) -> list[Picture]:
     """Return the pictures of a batch; none where matplotlib is missing."""
     if not has_matplotlib():
         return []
     pictures = []
-    answered = [record for record in records if record["status"] != "error"]
+    answered, radii = _kinds([record for record in records if record["status"] != "error"])
     for objective, subject in SUBJECTS.items():
         values = _values([record for record in answered if record["query"]["objective"] == objective])
         if len(values) > 1:
@@ -99,7 +127,7 @@ def batch_pictures(records: Records) -> list[Picture]:
         pictures.append(
             scatter("effort", "Seconds by unstable neurons", unstable, seconds, "unstable neurons", "seconds")
         )
-    return pictures
+    return pictures + radii_pictures(radii, shape)
 
 
 def _values(records: Records) -> Floats:
@@ -132,12 +160,20 @@ def _sweeps(records: Records) -> list[Picture]:
     return pictures
 
 
-def _answers(records: Records) -> str:
-    answered = [record for record in records if record["status"] != "error"]
+def _listed(answered: Records, make: Callable[[Records], str]) -> str:
+    """Return the table of answers, folded where it is long; of very many the open ones and the slowest."""
     shown = answered
     if len(answered) > MOST_ROWS:
         slowest = sorted(answered, key=lambda record: (record["certified"], -record["seconds"]))[:MOST_ROWS]
         shown = sorted(slowest, key=lambda record: record["line"])
+    text = make(shown)
+    if len(shown) < len(answered):
+        text = paragraphs(f"{len(shown)} of {len(answered)}: the open ones and the slowest.") + text
+    return text if len(shown) <= 20 else details(f"{len(shown)} answers", text)
+
+
+def _answers(records: Records) -> str:
+    """Return a table of pairs."""
     rows = [
         (
             str(record["id"]),
@@ -148,10 +184,7 @@ def _answers(records: Records) -> str:
             str(record["nodes"]),
             f"{record['seconds']:.2f}",
         )
-        for record in shown
+        for record in records
     ]
     head = ("question", "status", "lower", "upper", "unstable", "nodes", "seconds")
-    text = table(head, rows, frozenset({2, 3, 4, 5, 6}))
-    if len(shown) < len(answered):
-        text = paragraphs(f"{len(shown)} of {len(answered)}: the open ones and the slowest.") + text
-    return text if len(rows) <= 20 else details(f"{len(rows)} answers", text)
+    return table(head, rows, frozenset({2, 3, 4, 5, 6}))

@@ -83,6 +83,8 @@ class Picture:
             drawn = drawn.replace(colour, f"var({variable})")
         drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
         drawn = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', drawn, count=1)
+        # An image is named by its content, so two equal ones would share a name; nothing refers to it.
+        drawn = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", drawn)
         # Names within a picture must not meet those of another one on the page.
         drawn = re.sub(r'id="([^"]+)"', rf'id="{self.name}-\1"', drawn)
         return re.sub(r'(url\(#|xlink:href="#)', rf"\1{self.name}-", drawn)
@@ -160,7 +162,8 @@ def pair_over_time(history: Sequence[Sequence[float | None]]) -> Picture:
         axes.fill_between(seconds, lower, upper, step="post", color=THIRD, alpha=0.18, linewidth=0)
         _logarithmic_if_wide(axes, np.concatenate([lower, upper]))
         axes.set_xlabel("seconds")
-        axes.legend(loc="best")
+        # Above: within, it would lie on one of the lines, which end in a corner.
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     text = f"From {_span(lower[0], upper[0])} to {_span(lower[-1], upper[-1])} after {seconds[-1]:.3g} s."
     return Picture("pair", "Lower and upper over time", text, figure_of(axes))
 

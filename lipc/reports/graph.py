@@ -12,11 +12,11 @@ from scipy.sparse import csr_array
 from lipc.ir import Affine, Conditional, Kind, Op, Program, Switch
 from lipc.ir.matrix import entries
 
-BOX, GAP, MARGIN = (190, 46), (30, 34), 16
+BOX, GAP, MARGIN = (190, 46), (44, 34), 16
 """Width and height of a box and of what lies between two, and around all."""
 
-SWING = 0.8
-"""Of the width of a box: how far the handles of a line that skips boxes lie aside; its middle is then beside them."""
+SWING = (20.0, 16.0, 100.0)
+"""How far lines swing around boxes: at least, more for each row, at most."""
 
 MOST_OPS = 2000
 """Beyond, a picture shows nothing to anybody."""
@@ -102,7 +102,10 @@ def svg(program: Program, title: str) -> str:
     """Return the picture as an SVG file, light or dark as its reader likes."""
     boxes = boxes_of(program)
     by_value = {box.value: box for box in boxes}
-    width = max(box.x for box in boxes) + BOX[0] + 2 * MARGIN
+    sides = [
+        by_value[source].x + 0.75 * _swing(by_value[source], by_value[target]) for source, target, _ in _edges(program)
+    ]
+    width = max([*sides, *(box.x for box in boxes)]) + BOX[0] + MARGIN
     height = max(box.y for box in boxes) + BOX[1] + MARGIN
     lines = [_line(by_value[operand], by_value[value], bit) for operand, value, bit in _edges(program)]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img">'
@@ -117,16 +120,30 @@ def _edges(program: Program) -> Iterator[tuple[int, int, bool]]:
             yield operand, value, bit
 
 
+def _swing(source: Box, target: Box) -> float:
+    """Return how far a line swings aside, around the boxes between; 0 for one that has none between."""
+    rows = round((target.y - source.y) / (BOX[1] + GAP[1]))
+    if rows <= 1:
+        return 0.0
+    if source.x < target.x:
+        return -SWING[0]  # on the left, past the column of the target
+    return min(SWING[0] + SWING[1] * rows, SWING[2]) if source.x == target.x else SWING[0]
+
+
 def _line(source: Box, target: Box, bit: bool) -> str:
-    start, end = (source.x + BOX[0] / 2, source.y + BOX[1]), (target.x + BOX[0] / 2, target.y)
-    bend = max(20.0, (end[1] - start[1]) / 2)
-    # What skips rows swings around the boxes between.
-    side = SWING * BOX[0] if end[1] - start[1] > BOX[1] + GAP[1] and abs(start[0] - end[0]) < 1 else 0.0
-    path = (
-        f"M{start[0]:g} {start[1]:g} C{start[0] + side:g} {start[1] + bend:g}"
-        f" {end[0] + side:g} {end[1] - bend:g} {end[0]:g} {end[1]:g}"
-    )
-    return f'<path class="{"bit" if bit else "real"}" d="{path}"/>'
+    swing = _swing(source, target)
+    if swing:  # from side to side
+        side = BOX[0] if swing > 0 else 0
+        start, end = (source.x + side, source.y + BOX[1] / 2), (target.x + side, target.y + BOX[1] / 2)
+        first, second = (start[0] + swing, start[1]), (end[0] + swing, end[1])
+        if source.x != target.x:  # down first, then in
+            first, second = (first[0], (start[1] + end[1]) / 2), second
+    else:
+        start, end = (source.x + BOX[0] / 2, source.y + BOX[1]), (target.x + BOX[0] / 2, target.y)
+        bend = max(20.0, (end[1] - start[1]) / 2)
+        first, second = (start[0], start[1] + bend), (end[0], end[1] - bend)
+    path = " ".join(f"{x:g} {y:g}" for x, y in (first, second, end))
+    return f'<path class="{"bit" if bit else "real"}" d="M{start[0]:g} {start[1]:g} C{path}"/>'
 
 
 def _shape(box: Box) -> str:

@@ -49,7 +49,7 @@ class Report:
             If something is missing in a result, or stands there in another form, or inputs are no image of the shape.
         """
         if self.is_batch:
-            return self._checked(lambda: batch_page(self.records, self.where or "a batch"))
+            return self._checked(lambda: batch_page(self.records, self.where or "a batch", self.shape))
         return self._checked(lambda: result_page(self.records[0], self.shape))
 
     def pictures(self) -> list[Picture]:
@@ -61,7 +61,7 @@ class Report:
             As of `html`.
         """
         if self.is_batch:
-            return self._checked(lambda: batch_pictures(self.records))
+            return self._checked(lambda: batch_pictures(self.records, self.shape))
         return self._checked(lambda: result_pictures(self.records[0], self.shape))
 
     def _checked(self, make: Callable[[], T]) -> T:

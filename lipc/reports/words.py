@@ -28,9 +28,9 @@ def headline(result: Mapping[str, Any]) -> str:
     return f"{subject}: {side(result['lower'])} to {side(result['upper'])}"
 
 
-def side(value: float | None) -> str:
-    """Return a bound with eight digits, or ``?``."""
-    return "?" if value is None else f"{value:.8g}"
+def side(value: float | None, digits: int = 8) -> str:
+    """Return a bound with that many digits, or ``?``."""
+    return "?" if value is None else f"{value:.{digits}g}"
 
 
 def certificate(result: Mapping[str, Any]) -> list[str]:

@@ -94,7 +94,15 @@ def test_tables(found: Comparison) -> None:
 
 @pytest.mark.parametrize(
     ("spread", "text"),
-    [((0.0, 0.0), "0"), ((-0.02, 0.01), "-2 % ± 1"), ((0.153, 0.04), "+15.3 % ± 4"), ((99.0, 3.0), "x 100 ± 3")],
+    [
+        ((0.0, 0.0), "0"),
+        ((-0.02, 0.01), "-2 % ± 1"),
+        ((0.153, 0.04), "+15.3 % ± 4"),
+        ((99.0, 3.0), "x 100 ± 3"),
+        ((0.5, 1e-12), "+50 % ± 0"),
+        ((4.52, 1.9), "+452 % ± 190"),
+        ((5332.0, 2.0), "x 5333 ± 2"),
+    ],
 )
 def test_percentages(spread: tuple[float, float], text: str) -> None:
     assert percent_text(spread) == text

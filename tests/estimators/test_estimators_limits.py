@@ -10,18 +10,22 @@ import pytest
 import lipc
 from lipc import Norm, Query, ball, box
 from lipc.bounds.points import Inside
+from lipc.bounds.unrolled import Unrolled
 from lipc.estimators import zlip
 from lipc.estimators.base import Kind, Limits, RefusedError
 from lipc.estimators.catalogue import ESTIMATORS, print_methods
 from lipc.estimators.clever import Clever, NoEndPointError, end_point
+from lipc.estimators.derivatives import largest_over_cube, rows_of
 from lipc.estimators.fastlip import FastLip
 from lipc.estimators.jacobian_crown import JacobianCrown
 from lipc.estimators.liplp import LipLp
 from lipc.estimators.lipmip import LipMip
 from lipc.estimators.random import Random
 from lipc.estimators.recurjac import RecurJac
+from lipc.estimators.seqlip import SeqLip
+from lipc.estimators.tied import TiedSdp
 from lipc.estimators.zlip import ZLip
-from lipc.ir import Program
+from lipc.ir import Floats, Program
 from tests.nets import random_network
 
 LATE = Limits(deadline=-np.inf)
@@ -55,6 +59,32 @@ def test_out_of_time() -> None:
     few = Random(samples=20_000).estimate(several, LATE)
     assert few.note.startswith("time was up after 4096 points")
     assert 0 < few.value <= exact.value
+
+
+def test_global_methods_out_of_time_give_what_holds_all_the_same() -> None:
+    for norm in Norm:
+        program = program_of((3, 8, 8, 3), Query(box(-1.0, 1.0), norm=norm))
+        exact = LipMip().estimate(program, Limits())
+        for method in ESTIMATORS.parse("lipsdp,geolip,seqlip{search=exact}", "methods"):
+            late, best = method.estimate(program, LATE), method.estimate(program, Limits())
+            assert exact.witness is not None
+            assert late.value >= exact.witness.value
+            assert late.value >= best.value * (1 - 1e-6), (method, norm)
+            assert "time" in late.note and "time" not in best.note, (method, norm)
+        assert "time was up" in SeqLip().estimate(program, LATE).note
+
+
+def test_late_methods_give_every_output_its_share_of_time() -> None:
+    """One output alone may not take all the time, and leave the others with what they start from."""
+    program = program_of((5, 30, 30, 30, 3), Query(box(-1.0, 1.0)))
+    shares: list[float] = []
+
+    def search(sdp: TiedSdp, unrolled: Unrolled, limits: Limits) -> Floats:
+        shares.append(limits.deadline - time.monotonic())
+        return sdp.first(unrolled)
+
+    largest_over_cube(rows_of(program), search, Limits(time.monotonic() + 300))
+    np.testing.assert_allclose(shares, [100, 150, 300], rtol=0.05)
 
 
 def test_senseless_options_are_refused() -> None:

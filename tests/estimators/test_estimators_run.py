@@ -14,9 +14,12 @@ from lipc.certify import Certifier
 from lipc.diagnostics import SourceError
 from lipc.errors import InternalError, QueryError
 from lipc.estimators.base import Estimate, Estimator, Kind, Limits, RefusedError
+from lipc.estimators.catalogue import estimator_names
 from lipc.estimators.run import Estimated, estimate
-from lipc.ir import Program
+from lipc.ir import Norm, Program
 from lipc.query import Query, box
+from tests import oracle
+from tests.nets import random_network
 
 SLOPES = lipc.from_weights([np.array([[1.0], [1.0]]), np.array([[1.0, 2.0]])], [np.array([0.0, -1.0]), np.zeros(1)])
 """relu(x) + 2 relu(x - 1): slopes 0, 1 and 3."""
@@ -49,6 +52,14 @@ class Never(Estimator):
 
     def estimate(self, program: Program, limits: Limits) -> Estimate:  # noqa: ARG002
         raise RefusedError("not for me")
+
+
+@dataclass(frozen=True)
+class Lie(Corner):
+    """Says 0 of everything."""
+
+    def estimate(self, program: Program, limits: Limits) -> Estimate:  # noqa: ARG002
+        return Estimate(0.0, "l_inf", kind=Kind.UPPER)
 
 
 def test_over_a_union_the_largest_counts() -> None:
@@ -104,3 +115,30 @@ def test_an_unknown_method_and_a_range_are_mistakes_of_the_call() -> None:
         estimate(SLOPES, methods="fastlib")
     with pytest.raises(QueryError, match="Lipschitz questions"):
         estimate(SLOPES, Query(goal="max"), methods=[Corner()])
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 9))])
+def test_all_methods_at_once_on_tiny_networks(seed: int) -> None:
+    """Methods by default, over a union: against the exact value by enumeration, which shares no code with them."""
+    net = random_network(seed, (2, 4, 3, 2))
+    norm = [Norm.LINF, Norm.L1, Norm.L2][seed % 3]
+    corners = [(np.array([-1.0, -0.5]), np.array([0.0, 0.5])), (np.array([0.2, 0.1]), np.array([0.9, 1.0]))]
+    truth = max(
+        np.abs(norm.dual_of(region.jacobian)).max()
+        for lower, upper in corners
+        for region in oracle.regions(*net, lower, upper)[0]
+    )
+    domains = tuple(box(lower, upper) for lower, upper in corners)
+    answers = estimate(lipc.from_weights(*net), Query(domains, norm=norm), time_limit=30)
+    assert [each.method for each in answers] == estimator_names()
+    answered = [each for each in answers if each.estimate is not None]
+    assert len(answered) >= len(answers) - 1
+    for each in answered:
+        if each.kind in (Kind.UPPER, Kind.EXACT):
+            assert each.value >= truth * (1 - 1e-12), each.method
+        if each.kind in (Kind.LOWER, Kind.EXACT):
+            assert each.value <= truth * (1 + 2e-6), each.method
+    assert answers[0].kind is Kind.EXACT
+    # One that lies is found out by the others.
+    with pytest.raises(InternalError, match="corner says at most"):
+        estimate(lipc.from_weights(*net), Query(domains, norm=norm), methods=["random", Lie()])

@@ -1,8 +1,0 @@
-Model status
-Empty
-
-# Primal solution values
-None
-
-# Dual solution values
-None
