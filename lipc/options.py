@@ -44,6 +44,9 @@ class Options:
         of networks with a few hundred inputs and neurons. ``auto``: that one where it can, and else a solver.
     jobs
         Processes of the branch and bound on the SDP bound.
+    handoff
+        Nodes of that search with no more signs and neurons left than this are given to the solver, whose word is taken:
+        0, none.
     scheduler
         Address of the scheduler of a Dask cluster that does that search instead; empty: none (`lipc.engine.cluster`).
     """
@@ -56,8 +59,15 @@ class Options:
     search: Search = "auto"
     jobs: int = 1
     scheduler: str = ""
+    handoff: int = 0
 
     def __post_init__(self) -> None:
         if not (self.time_limit >= 0 and self.gap >= 0 and self.threads >= 1 and self.seed >= 0 and self.jobs >= 1):
             message = "time limit, gap and seed may not be negative, and there is at least one thread and one job"
             raise QueryError(message)
+        if self.handoff < 0:
+            raise QueryError("a node has at least no signs and neurons left", hint="handoff=0 hands none over")
+        alone = self.jobs == 1 and not self.scheduler
+        if self.handoff and (self.safe_upper or self.search == "mip" or not alone):
+            message = "nodes are handed to a solver by the branch and bound of one process, and its word is taken"
+            raise QueryError(message, hint="leave out --handoff, or --safe-upper, --search mip, --jobs and --scheduler")

@@ -9,7 +9,7 @@ need not have an interior.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
@@ -17,14 +17,12 @@ import numpy as np
 
 from lipc.certify import Regions, Witness
 from lipc.compiler import Compiled
-from lipc.correspondence import BitMap
 from lipc.errors import QueryError
-from lipc.evidence import FREE as COLUMN
-from lipc.ir import Conditional, Floats, Input, Kind, Norm
-from lipc.mip import MixedIntegerProgram, bit_columns
+from lipc.ir import Floats, Norm
+from lipc.mip import MixedIntegerProgram
 from lipc.narrow import BELOW_ATTAINED, narrow
+from lipc.node_columns import NodeColumns, check_forward
 from lipc.options import Options
-from lipc.passes.run import Trail
 from lipc.search.branching import BranchAndBound
 from lipc.search.nodes import Node
 from lipc.witnesses import Witnesses
@@ -35,7 +33,6 @@ START_SECONDS = 2.0
 PROGRAMS, ALL_PROGRAMS = 500, 50_000
 """Linear programs that tighten the bounds of one piece, and of all."""
 
-FORWARD = "leave out --mode, or name the pass jacobian{mode=forward}"
 AS_ONE = "compile it as one program, or leave it to 'lipc solve'"
 
 
@@ -132,22 +129,14 @@ class _Cutter:
     def __init__(self, compiled: Compiled, options: Options) -> None:
         self.compiled, self.options = compiled, options
         self.deadline = monotonic() + options.time_limit
-        self.jacobian = _Columns(compiled)
+        check_forward(compiled)
         regions = Regions(compiled.asked, deadline=self.deadline)
         self.witnesses = Witnesses(compiled, regions, options.gap, options.seed, lambda _: None)
         try:
             self.tree = BranchAndBound(compiled.reduced_exactly, self._target, self.witnesses.offer, self.deadline)
         except QueryError as error:
             raise QueryError(error.message, hint=AS_ONE) from None
-        exact = compiled.exact_trail
-        rest = Trail(exact.program, compiled.trail.steps[len(exact.steps) :])
-        numbers: dict[int, list[int]] = {}
-        for number, (value, _) in enumerate(self.tree.unrolled.places):
-            numbers.setdefault(value, []).append(number)
-        places = {value: np.array(each, np.int64) for value, each in numbers.items()}
-        columns = BitMap(exact.program, rest, bit_columns(compiled.mip)).codes
-        self.columns = np.array([columns[value][entry] for value, entry in self.tree.unrolled.places])
-        self.bits = BitMap(compiled.asked, exact, places)
+        self.columns = NodeColumns(compiled, self.tree)
 
     def _target(self) -> float:
         best = self.witnesses.best
@@ -192,96 +181,20 @@ class _Cutter:
 
     def _piece(self, node: Node, work: float) -> Piece | None:
         """Return the program of a node; `None` if it is proven to hold nothing above what is attained."""
-        mip = self.compiled.mip
-        low, high = mip.column_lower.copy(), mip.column_upper.copy()
-        fixed = [*self._objective(node), *self._neurons_fixed(node)]
-        for place, column in self.jacobian.directions:
-            side = node.direction[place % len(node.direction)]
-            if self.tree.norm is Norm.L1:
-                # The direction is the difference of two vectors, one for each sign, whose entries add up to 1.
-                taken = side == (1.0 if place < len(node.direction) else -1.0)
-                low[column] = high[column] = high[column] if taken else 0.0
-            elif not np.isnan(side):
-                low[column] = high[column] = high[column] if side > 0 else low[column]
-        for code, one in fixed:
-            if np.isnan(code):
-                continue
-            bit, wanted = _column(code), float(one)
-            if bit is None:
-                if code != wanted:
-                    return None
-                continue
-            wanted = 1.0 - wanted if code < 0 else wanted
-            if not low[bit] <= wanted <= high[bit]:
-                return None
-            low[bit] = high[bit] = wanted
+        sides = self.columns.of(node)
+        if sides is None:
+            return None
         whole = self.compiled.bound
-        narrowed = narrow(self.compiled, low, high, self._cutoff(), work, max(self.deadline - monotonic(), 0.0))
+        narrowed = narrow(self.compiled, *sides, self._cutoff(), work, max(self.deadline - monotonic(), 0.0))
         if narrowed is None or narrowed.bound <= self._target():
             return None
         bound = min(node.bound, whole, narrowed.bound)
-        return Piece(narrowed.program, bound, node.direction + 0.0, tuple(self._neurons(node)), self._output(node))
-
-    def _neurons_fixed(self, node: Node) -> Iterator[tuple[float, bool]]:
-        """Yield the codes of the bits that are decided, and what to."""
-        for number in np.flatnonzero(node.states >= 0).tolist():
-            yield self.columns[number], bool(node.states[number])
-
-    def _objective(self, node: Node) -> Iterator[tuple[float, bool]]:
-        """Yield the codes of the bits that choose the objective: one output of several, or the signs of all but one."""
-        chosen = self._output(node)
-        if len(self.jacobian.outputs):
-            yield from zip(self.jacobian.outputs.tolist(), (chosen > 0).tolist(), strict=True)
-        else:
-            yield from zip(self.jacobian.signs.tolist(), (chosen[1:] > 0).tolist(), strict=False)
-
-    def _output(self, node: Node) -> Floats:
-        return np.asarray(self.tree.weights[node.root])
+        return Piece(
+            narrowed.program, bound, node.direction + 0.0, tuple(self._neurons(node)), self.columns.output(node)
+        )
 
     def _neurons(self, node: Node) -> Iterator[NeuronState]:
         """Yield the decided neurons of the question itself: several may be one bit of the search."""
-        for value, codes in self.bits.codes.items():
-            origin, size = self.compiled.asked.ops[value].origin, len(codes)
-            for entry, code in enumerate(codes.tolist()):
-                if (number := _column(code)) is not None and node.states[number] >= 0:
-                    on = bool(node.states[number]) ^ (code < 0)
-                    yield NeuronState(origin.name, int(origin.entries(size)[entry]), on)
-
-
-def _column(code: float) -> int | None:
-    """Return the column that a code of `BitMap` stands for; `None` if the bit is decided, or does not matter."""
-    if np.isnan(code) or 0 <= code < COLUMN:
-        return None
-    return int(code if code >= COLUMN else 1 - code) - COLUMN
-
-
-class _Columns:
-    """The columns of what the Jacobian added in forward mode.
-
-    Attributes
-    ----------
-    directions
-        Entries of the direction, in l_1 twice as many as inputs, and their columns.
-    outputs, signs
-        Codes as in `BitMap`: of the bits that choose one of several outputs; for outputs in l_1, of their signs.
-    """
-
-    def __init__(self, compiled: Compiled) -> None:
-        steps = compiled.trail.steps
-        made = next(at for at, step in enumerate(steps) if step.after.objective != compiled.asked.objective)
-        program, first = steps[made].after, len(steps[made].before.ops)
-        columns = {value: places.astype(np.float64) + COLUMN for value, places in bit_columns(compiled.mip).items()}
-        codes = Trail(program, steps[made + 1 :]).recover(columns)
-
-        def of(values: Iterable[int]) -> Floats:
-            found = [codes.get(value, np.full(program.ops[value].size, np.nan)) for value in values if value >= first]
-            return np.concatenate([np.zeros(0), *found])
-
-        inputs = {value: op for value, op in enumerate(program.ops) if isinstance(op, Input)}
-        direction = [value for value, op in inputs.items() if op.kind is Kind.REAL and value >= first]
-        if not direction:
-            raise QueryError("pieces are made of a Jacobian in forward mode", hint=FORWARD)
-        places = enumerate(of(direction).tolist())
-        self.directions = [(place, int(code) - COLUMN) for place, code in places if code >= COLUMN]
-        self.outputs = of(value for value, op in inputs.items() if op.kind is Kind.BIT)
-        self.signs = of(program.find(Conditional))
+        for value, entry, on in self.columns.neurons(node):
+            op = self.compiled.asked.ops[value]
+            yield NeuronState(op.origin.name, int(op.origin.entries(op.size)[entry]), on)

@@ -104,6 +104,14 @@ def solver_from(name: str | None, words: str | None, log: bool) -> Solver | None
 @click.option("--split", is_flag=True, help="Cut the question into pieces, searched by a process for each core.")
 @click.option("--jobs", type=JOBS, metavar="N", help="That many processes; implies --split.  [default: one per core]")
 @SCHEDULER
+@click.option(
+    "--handoff",
+    type=click.IntRange(0, 1000),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Nodes of bab with N signs and neurons left, or fewer, are solved by the solver; rarely pays.",
+)
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -126,6 +134,7 @@ def command(
     split: bool,
     jobs: int | None,
     scheduler: str | None,
+    handoff: int,
     safe_upper: bool,
     as_json: bool,
     quiet: bool,
@@ -159,7 +168,7 @@ def command(
         raise QueryError("--jobs counts processes here, and --scheduler has its own", hint="leave one out")
     count = jobs or (cores() if split and scheduler is None else 1)
     limit = float("inf") if time_limit is None else time_limit
-    options = Options(limit, gap, threads, seed, safe_upper, search, count, scheduler or "")
+    options = Options(limit, gap, threads, seed, safe_upper, search, count, scheduler or "", handoff)
     chosen = passes_from(level, passes, mode, bounds, 2)
     network, query = Question.of(**question).read(model)
     result = solve(

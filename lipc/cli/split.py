@@ -59,8 +59,9 @@ def command(
     """
     from lipc.compiler import compile as compile_model
     from lipc.errors import QueryError
+    from lipc.node_columns import FORWARD
     from lipc.options import Options
-    from lipc.pieces import FORWARD, split
+    from lipc.pieces import split
 
     check_folder(folder)
     if mode == "reverse":

@@ -79,6 +79,9 @@ class BranchAndBound:
         The target, as it was asked for last.
     weights
         Of the outputs, a row for each objective.
+    hand_over
+        Is asked at each node that is to be split, with the number of entries that are free; it returns a bound that
+        it claims, and the node is done, or `None`.
     trouble
         What went wrong on the way without being in the way of the answer.
 
@@ -103,6 +106,7 @@ class BranchAndBound:
         self.slacks = np.abs(self.weights) @ self.unrolled.slack
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
+        self.hand_over: Callable[[Node, int], float | None] = lambda *_: None
         self.incumbents = Incumbents(program, question, self.unrolled, deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
         self.neurons_first = self.unrolled.inputs > len(self.unrolled.places)
@@ -117,6 +121,7 @@ class BranchAndBound:
         self.current = np.inf
         self.highest = -np.inf  # the largest bound of a node that was dropped
         self.left = -np.inf  # the largest bound of a pattern that can be neither refuted nor reached
+        self.handed = self.claim = -np.inf  # of nodes that were handed over: the largest proven bound, and claimed one
 
     def relax(self, deadline: float = np.inf) -> None:
         """Bound the roots: `upper` is the SDP bound then, or infinite if the time did not do for all of them."""
@@ -187,12 +192,17 @@ class BranchAndBound:
     @property
     def is_void(self) -> bool:
         """Whether every pattern was refuted."""
-        return self.is_complete and max(self.highest, self.left) == -np.inf
+        return self.is_complete and max(self.highest, self.left, self.handed) == -np.inf
 
     @property
     def upper(self) -> float:
         """A proven bound of the answer."""
-        return max(self.left, self.highest, self.current, self._open_bound)
+        return max(self.handed, self.left, self.highest, self.current, self._open_bound)
+
+    @property
+    def claimed(self) -> float:
+        """A bound of the answer, if what was claimed of nodes that were handed over is true."""
+        return max(self.claim, self.left, self.highest, self.current, self._open_bound)
 
     @property
     def _open_bound(self) -> float:
@@ -294,6 +304,10 @@ class BranchAndBound:
                 if node.states is not known and not self._may_be(node.states):
                     return -np.inf
                 known = node.states
+                claim = self.hand_over(node, len(quadratic.weights))
+                if claim is not None:
+                    self.handed, self.claim = max(self.handed, node.bound), max(self.claim, claim)
+                    return node.bound
                 if self.incumbents.is_due(self.nodes):
                     self._look(node, quadratic, point)
                 further = self._split(node, quadratic, probes)

@@ -15,6 +15,7 @@ from lipc.options import Options
 from lipc.search.branching import BranchAndBound
 from lipc.search.parallel import ParallelSearch
 from lipc.solvers.base import Ending
+from lipc.stages.handoff import Handoff, in_forward_mode
 from lipc.stages.state import State
 
 BOUND_SECONDS, BOUND_SHARE = 4.0, 0.25
@@ -52,9 +53,12 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
     if not own:
         _note_jobs(run, "a solver of mixed-integer programs searches")
     try:
-        parts = (run.compiled.reduced_exactly, run.goal, run.witnesses.offer, deadline)
+        compiled = in_forward_mode(run.compiled) if run.options.handoff and run.is_lipschitz else run.compiled
+        parts = (compiled.reduced_exactly, run.goal, run.witnesses.offer, deadline)
         engine = stack.enter_context(_engine(run.options)) if own else None
         tree = BranchAndBound(*parts) if engine is None else ParallelSearch(*parts, engine=engine)
+        if run.options.handoff:
+            tree.hand_over = Handoff(run, compiled, tree)
     except QueryError as error:
         if run.options.search == "bab":
             raise
@@ -72,12 +76,13 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
             raise
         return None
     finally:
-        run.pair.take_proof(tree.upper)
+        _take_bounds(run, tree)
         run.nodes += tree.nodes
         run.note = tree.trouble or run.note
         run.seconds["solve"] += monotonic() - begun
     if run.is_closed() and (run.has_value or tree.is_void):
-        run.engines = [SEARCH]
+        if tree.handed == -np.inf:
+            run.engines = [SEARCH]
         return run.closed_ending(void=tree.is_void)
     if own and not tree.is_complete:
         return Ending.TIME_LIMIT
@@ -87,8 +92,14 @@ def _branch(run: State, stack: ExitStack) -> Ending | None:
     return None
 
 
-def _on_tree(run: State, tree: BranchAndBound) -> None:
+def _take_bounds(run: State, tree: BranchAndBound) -> None:
     run.pair.take_proof(tree.upper)
+    if tree.handed > -np.inf:
+        run.pair.take_claim(tree.claimed)
+
+
+def _on_tree(run: State, tree: BranchAndBound) -> None:
+    _take_bounds(run, tree)
     run.report("search", tree.nodes)
 
 
