@@ -92,6 +92,7 @@ SCHEMA: dict[str, type | tuple[type, ...]] = {
     "options.safe_upper": bool,
     "options.search": str,
     "options.jobs": int,
+    "options.handoff": int,
     "options.scheduler": str,
 }
 
