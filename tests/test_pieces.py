@@ -126,9 +126,7 @@ def leave_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipc.pieces.PROGRAMS", 40)
 
 
-@pytest.mark.parametrize(
-    "first", [0, 12, 24, pytest.param(36, marks=pytest.mark.slow), pytest.param(48, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("first", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (12, 24, 36, 48))])
 def test_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_work(monkeypatch)
     counts = [ask_and_compare(seed, tmp_path) for seed in range(first, first + 12)]

@@ -223,7 +223,7 @@ def ask_and_compare(seed: int, options: Options | None = None) -> bool:
     return True
 
 
-@pytest.mark.parametrize("first", range(20, 60, 10))
+@pytest.mark.parametrize("first", [20, 40, *(pytest.param(each, marks=pytest.mark.slow) for each in (30, 50))])
 def test_random_questions(first: int) -> None:
     trusted = sum(ask_and_compare(seed) for seed in range(first, first + 10))
     assert trusted >= 8

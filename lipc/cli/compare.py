@@ -57,11 +57,14 @@ def command(
     from lipc.errors import OutputError, QueryError
     from lipc.estimators.catalogue import ESTIMATORS
     from lipc.formats.output import check_writable
+    from lipc.reports.figures import need_matplotlib
     from lipc.stated import Words
 
     for destination in destinations:
         if not destination.endswith(ENDINGS):
             raise OutputError("the ending names no table", where=destination, hint=f"use one of {', '.join(ENDINGS)}")
+        if destination.endswith(".png"):
+            need_matplotlib()
         check_writable(destination)
     chosen = None if methods is None else ESTIMATORS.parse(methods, "--methods")
     if chosen == ():
@@ -106,10 +109,8 @@ def _write(found: Comparison, destination: str) -> None:
     from lipc.comparisons.pictures import comparison_pictures
     from lipc.comparisons.tables import csv_text, markdown
     from lipc.formats.output import write_atomically
-    from lipc.reports.figures import need_matplotlib
 
     if destination.endswith(".png"):
-        need_matplotlib()
         pictures = comparison_pictures(found)
         names = [_numbered(destination, number, len(pictures)) for number in range(len(pictures))]
         for name, picture in zip(names, pictures, strict=True):

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lipc.errors import QueryError
 from lipc.estimators.base import Estimator, Kind
-from lipc.estimators.run import Estimated, estimate
+from lipc.estimators.run import Estimated, estimate, programs_of
 from lipc.frontends import Network
 from lipc.ir import Floats
 from lipc.jobs import ENDINGS, Job, read_jobs
@@ -39,12 +40,15 @@ class Case:
         Of the case alone; ``epoch=10`` gives it a place on an axis.
     network, query
         The question; `None`: what the network asks itself.
+    where
+        The place it stands at, for messages, like ``jobs.csv:17``; empty if it stands nowhere.
     """
 
     group: str
     name: str
     network: Network
     query: Query | None
+    where: str = ""
 
     @property
     def place(self) -> float | None:
@@ -169,7 +173,7 @@ def cases_of(path: str, query_of: Callable[[Network], Query | None], *, drop_sof
 
 def _case(job: Job, network: Network, stem: str) -> Case:
     group = job.more.get(GROUP, stem)
-    return Case(str(group), job.id, network, job.words.understood().of(network))
+    return Case(str(group), job.id, network, job.words.understood().of(network), job.where)
 
 
 def compare(
@@ -194,6 +198,8 @@ def compare(
     QueryError, InternalError
         As `lipc.estimate`.
     """
+    for case in cases:
+        _refuse_misfits(case)
     rows: list[Row] = []
     for case in cases:
         tell = partial(on_row, case)
@@ -203,6 +209,14 @@ def compare(
         exact = _best_pair(answers)
         rows += [Row(case, answer, exact) for answer in answers]
     return Comparison(tuple(rows))
+
+
+def _refuse_misfits(case: Case) -> None:
+    """Raise what is wrong with a question before any work, with its place."""
+    try:
+        programs_of(case.network, case.query)
+    except QueryError as error:
+        raise QueryError(error.message, where=error.where or case.where, hint=error.hint) from None
 
 
 def _best_pair(answers: Sequence[Estimated]) -> tuple[float, float]:

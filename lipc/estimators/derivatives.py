@@ -178,7 +178,7 @@ def largest_over_cube(rows: Rows, search: Search, limits: Limits) -> float:
 
 
 def _shares(limits: Limits, count: int) -> Iterator[Limits]:
-    """Yield the limits of one function after another: an equal part of the time left, as one late is all late."""
+    """Yield the limits of one function after another: an equal part of what is left."""
     for left in range(count, 0, -1):
         now = monotonic()
         yield Limits(now + (limits.deadline - now) / left, limits.seed)

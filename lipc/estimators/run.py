@@ -117,7 +117,7 @@ def estimate(
     """
     chosen = tuple(_chosen(methods))
     network = read_model(model, drop_softmax=drop_softmax)
-    programs = _programs(network, query)
+    programs = programs_of(network, query)
     answers = []
     for method in chosen:
         answers.append(_answer(method, programs, time_limit, seed))
@@ -136,8 +136,14 @@ def _chosen(methods: str | Sequence[str | Estimator] | None) -> Iterator[Estimat
             yield from ESTIMATORS.parse(each, "--method")
 
 
-def _programs(network: Network, query: Query | None) -> list[Program]:
-    """Return the question asked over each of its domains."""
+def programs_of(network: Network, query: Query | None) -> list[Program]:
+    """Return the question asked over each of its domains.
+
+    Raises
+    ------
+    QueryError
+        If it is no question for estimators, or does not fit the network.
+    """
     question = query if query is not None else network.query
     pieces = question.pieces() if question is not None else (None,)
     programs = [ask(network, piece)[1] for piece in pieces]

@@ -13,7 +13,7 @@ from lipc.ir import Floats
 from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
 from lipc.reports.page import Section, details, gallery, page, paragraphs, table
 from lipc.reports.radii import is_radius, radii_pictures, radii_table, radii_words
-from lipc.reports.words import SUBJECTS, side
+from lipc.reports.words import SUBJECTS, at_least, side
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -71,7 +71,7 @@ def _headline(records: Records) -> str:
     closed, opened, failed = _counts(records)
     if not failed and all(map(is_radius, records)):
         radii = [float(record["radius"]) for record in records]
-        return f"{len(radii)} certified radii, from {min(radii):.4g} to {max(radii):.4g}"
+        return f"{len(radii)} certified radii, from {at_least(min(radii))} to {at_least(max(radii))}"
     parts = [f"{closed} answered"]
     parts += [f"{opened} open"] if opened else []
     parts += [f"{failed} failed"] if failed else []
@@ -162,9 +162,9 @@ def _sweeps(records: Records) -> list[Picture]:
 
 def _listed(answered: Records, make: Callable[[Records], str]) -> str:
     """Return the table of answers, folded where it is long; of very many the open ones and the slowest."""
-    shown = answered
+    shown = sorted(answered, key=lambda record: record["line"])  # they stand there as they were finished
     if len(answered) > MOST_ROWS:
-        slowest = sorted(answered, key=lambda record: (record["certified"], -record["seconds"]))[:MOST_ROWS]
+        slowest = sorted(shown, key=lambda record: (record["certified"], -record["seconds"]))[:MOST_ROWS]
         shown = sorted(slowest, key=lambda record: record["line"])
     text = make(shown)
     if len(shown) < len(answered):

@@ -23,7 +23,7 @@ from lipc.reports.figures import (
 )
 from lipc.reports.page import table
 from lipc.reports.single import image_shape
-from lipc.reports.words import NORMS, side
+from lipc.reports.words import NORMS, at_least, at_most, side
 from lipc.stated import RADIUS
 
 Records = Sequence[Mapping[str, Any]]
@@ -48,8 +48,8 @@ def radii_words(records: Records) -> list[str]:
     radii = np.array([record["radius"] for record in records])
     norms = " and ".join(sorted({NORMS[record["norm"]] for record in records}))
     words = [
-        f"Certified radii in {norms}: from {radii.min():.4g} to {radii.max():.4g}, median {np.median(radii):.4g}. "
-        "Within less than its radius no change of an input changes its class.",
+        f"Certified radii in {norms}: from {at_least(radii.min())} to {at_least(radii.max())}, median "
+        f"{at_least(float(np.median(radii)))}. Within less than its radius no change of an input changes its class.",
     ]
     optimal = sum(record["status"] == "optimal" for record in records)
     if optimal:
@@ -186,15 +186,15 @@ def _row(name: str, title: str, records: Records, shape: tuple[int, int]) -> Pic
             for spine in place.spines.values():
                 spine.set_edgecolor(GRID)
         axes[0, column].set_title(f"{record['id']}: class {record['label']}", fontsize=7, color=MUTED)
-        axes[1, column].set_title(f"{found['output']} at {found['distance']:.3g}", fontsize=7, color=MUTED)
-    radii = ", ".join(f"{record['radius']:.4g}" for record in records)
+        axes[1, column].set_title(f"{found['output']} at {at_most(found['distance'], 3)}", fontsize=7, color=MUTED)
+    radii = ", ".join(at_least(record["radius"]) for record in records)
     text = f"Radii {radii}. Below each: the nearest point of another class that was found, and how far it is."
     return Picture(name, title, text, figure)
 
 
 def radii_table(records: Records) -> str:
     """Return a table of certified radii."""
-    head = ("input", "class", "status", "radius", "limit", "attack", "becomes", "seconds")
+    head = ("input", "class", "radius", "limit", "attack", "becomes", "seconds", "status")
     rows = []
     for record in records:
         found = record["adversarial"]
@@ -202,12 +202,12 @@ def radii_table(records: Records) -> str:
             (
                 str(record["id"]),
                 str(record["label"]),
-                str(record["status"]).replace("_", " "),
-                f"{record['radius']:.6g}",
-                side(record["limit"], 6),
-                "" if found is None else f"{found['distance']:.6g}",
+                at_least(record["radius"]),
+                side(record["limit"], 4),
+                "" if found is None else at_most(found["distance"]),
                 "" if found is None else str(found["output"]),
                 f"{record['seconds']:.2f}",
+                str(record["status"]).replace("_", " "),
             )
         )
-    return table(head, rows, frozenset({1, 3, 4, 5, 6, 7}))
+    return table(head, rows, frozenset({1, 2, 3, 4, 5, 6}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Any
 
 SUBJECTS = {
@@ -31,6 +32,20 @@ def headline(result: Mapping[str, Any]) -> str:
 def side(value: float | None, digits: int = 8) -> str:
     """Return a bound with that many digits, or ``?``."""
     return "?" if value is None else f"{value:.{digits}g}"
+
+
+def at_least(value: float, digits: int = 4) -> str:
+    """Return a proven lower bound in few digits, rounded down: what is shown is proven, too."""
+    return _rounded(value, digits, ROUND_FLOOR)
+
+
+def at_most(value: float, digits: int = 4) -> str:
+    """Return an upper bound in few digits, rounded up."""
+    return _rounded(value, digits, ROUND_CEILING)
+
+
+def _rounded(value: float, digits: int, rounding: str) -> str:
+    return f"{float(Context(prec=digits, rounding=rounding).create_decimal_from_float(value)):.{digits}g}"
 
 
 def certificate(result: Mapping[str, Any]) -> list[str]:

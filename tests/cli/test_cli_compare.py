@@ -106,15 +106,19 @@ def test_mistakes_are_told_before_the_work(lipc: Lipc, jobs: str, args: list[str
 @pytest.mark.parametrize(
     ("line", "word"),
     [
-        ('{"model": "none.onnx"}', ":1:11: error: there is no file"),
+        ('{"model": "none.onnx"}', ":2:11: error: there is no file"),
         (f'{{"model": "{MODEL}", "radious": 1}}', "hint: did you mean 'radius'?"),
-        ("{", ":1:"),
-        (f'{{"model": "{MODEL}", "objective": "max"}}', "the estimators answer Lipschitz questions"),
+        ("{", ":2:"),
+        (f'{{"model": "{MODEL}", "objective": "max"}}', ":2: the estimators answer Lipschitz questions"),
+        (
+            f'{{"model": "{MODEL}", "center": [1, 2, 3], "radius": 1}}',
+            ":2: the domain has 3 entries, but the network has 2 inputs",
+        ),
     ],
 )
 def test_a_job_file_that_is_wrong(lipc: Lipc, tmp_path: Path, line: str, word: str) -> None:
     path = tmp_path / "jobs.jsonl"
-    path.write_text(line + "\n")
+    path.write_text(f'{{"model": "{MODEL}"}}\n{line}\n')  # the first is a good one
     done = lipc("compare", path, "--methods", "naive")
     assert (done.code, done.out) == (2, "")
     assert word in done.err

@@ -130,7 +130,7 @@ def check(seed: int, methods: str) -> None:
 
 def hold(found: Estimate, kind: Kind, truth: Fraction, norm: str, where: str) -> None:
     power = 2 if norm == "l2" else 1
-    assert found.norm == norm
+    assert found.norm == f"l_{norm[1:]}"
     assert found.value >= 0, where
     value = Fraction(found.value) ** power
     if kind in (Kind.UPPER, Kind.EXACT):

@@ -217,7 +217,7 @@ def test_a_solver_that_lies_costs_tightness_only(lie: str, goal: Goal, monkeypat
     assert (refuted > 0) == (lie == "multipliers")
 
 
-@pytest.mark.parametrize("goal", ["bits", "ranges"])
+@pytest.mark.parametrize("goal", ["bits", pytest.param("ranges", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
 def test_the_optimum_stays_with_a_cutoff_below_it(mode: Mode, norm: Norm, goal: Goal) -> None:

@@ -18,6 +18,7 @@ from lipc.jobs import Job
 from lipc.query import Query, ball
 from lipc.reports import Report, open_report
 from lipc.reports.radii import against_attack, share_left
+from lipc.reports.words import at_least, at_most
 from lipc.verify import verify
 from tests.nets import random_network
 from tests.reports.test_reports_page import parsed
@@ -116,6 +117,8 @@ def test_the_page_of_radii_says_what_is_proven(tmp_path: Path) -> None:
     assert "At 1 the class is not the only largest output" in text
     assert "another class for 9. The proven radius is 50% of its distance (median)" in text
     assert "1 rest on a solver's tolerances" in text
+    backwards = Report(list(reversed(records)), is_batch=True).html()
+    assert re.findall(r"<td>(job \d+)</td>", backwards) == [f"job {number}" for number in range(1, 11)]
     names = [picture.name for picture in report.pictures()]
     assert names == ["share", "radii", "attack", "radii-effort", "least", "most"]
     ids = re.findall(r'\bid="([^"]+)"', report.html())
@@ -146,6 +149,11 @@ def test_no_radius_is_drawn_beyond_its_attack() -> None:
 def test_other_inputs_than_images_are_not_drawn() -> None:
     records = [radius(number, 0.1, 0.2, model={"input_shape": [30]}) for number in range(10)]
     assert "least" not in [each.name for each in Report(records, is_batch=True).pictures()]
+
+
+def test_what_is_shown_of_a_radius_is_proven() -> None:
+    assert [at_least(value) for value in (0.06999999, 0.25, 1.69999e-05, 0.0)] == ["0.06999", "0.25", "1.699e-05", "0"]
+    assert [at_most(value) for value in (0.07000001, 0.25, 12345.6)] == ["0.07001", "0.25", "1.235e+04"]
 
 
 def test_verify_says_that_it_checks_neither() -> None:

@@ -110,6 +110,7 @@ def test_ids_on_a_page_are_unique(record: dict[str, Any]) -> None:
     assert used <= set(ids)
 
 
+@pytest.mark.slow
 def test_pictures_are_the_same_every_time(record: dict[str, Any]) -> None:
     first, second = (Report([record]).pictures() for _ in range(2))
     assert [each.svg() for each in first] == [each.svg() for each in second]

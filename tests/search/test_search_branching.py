@@ -74,7 +74,7 @@ def ask_and_compare(seed: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("first", range(0, 60, 10))
+@pytest.mark.parametrize("first", [0, 30, *(pytest.param(each, marks=pytest.mark.slow) for each in (10, 20, 40, 50))])
 def test_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipc.search.branching.COMPILED_AFTER", first // 10 % 3)
     if first % 20:
@@ -93,7 +93,7 @@ def test_many_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> N
     assert trusted >= 16
 
 
-@pytest.mark.parametrize("first", [0, 6])
+@pytest.mark.parametrize("first", [0, pytest.param(6, marks=pytest.mark.slow)])
 def test_the_solver_says_the_same(first: int) -> None:
     for seed in range(first, first + 6):
         asked = lipschitz_question(seed)
