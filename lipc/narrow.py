@@ -59,7 +59,8 @@ def narrow(
     bound = _bound(tight, cutoff)
     if bound is None:
         return None
-    return Narrowed(_with_columns(compiled.lowered(tight), compiled.mip, lower, upper), bound)
+    lowered = compiled.lowered(_with_states(tight, whole))
+    return Narrowed(_with_columns(lowered, compiled.mip, lower, upper), bound)
 
 
 def _bounds_within(
@@ -98,11 +99,38 @@ def _bound(program: Program, cutoff: float) -> float | None:
     return None if point is None and relaxation.is_refuted() else bound
 
 
+def _with_states(program: Program, whole: Mapping[int, Interval]) -> Program:
+    """Return a program whose bits are decided as in the part, and whose rows say what that means.
+
+    A neuron that bounds decide has no row that holds it on its side of 0: of the whole domain that is known, here it is
+    asked for. So these neurons have their wide bounds again, and it is the bits that are bounded.
+    """
+    bounds = interval_bounds(program)
+    for value in program.find(Conditional):
+        bits, operand = bounds[value], program.ops[value].operands[0]
+        known, wide = bounds[operand], whole[operand]
+        low = np.where(bits.lower == 1, wide.lower, known.lower)
+        high = np.where(bits.upper == 0, wide.upper, known.upper)
+        bounds[operand] = Interval(low, high)
+    return program.with_bounds(bounds)
+
+
 def _with_columns(
     program: MixedIntegerProgram, whole: MixedIntegerProgram, lower: Floats, upper: Floats
 ) -> MixedIntegerProgram:
-    """Return a program with what is decided as bounds of its columns, in its own units."""
-    low, high = program.column_lower.copy(), program.column_upper.copy()
+    """Return a program in the units of the whole (powers of two), with what is decided as bounds of its columns."""
+    units, objective = whole.column_scale / program.column_scale, program.objective_scale / whole.objective_scale
+    matrix = program.matrix.copy()
+    matrix.data *= units[matrix.indices]
+    low, high = program.column_lower / units, program.column_upper / units
     decided = np.flatnonzero((lower == upper) & (whole.column_lower < whole.column_upper))
-    low[decided] = high[decided] = lower[decided] * whole.column_scale[decided] / program.column_scale[decided]
-    return replace(program, column_lower=low, column_upper=high)
+    low[decided], high[decided] = lower[decided], upper[decided]
+    return replace(
+        program,
+        matrix=matrix,
+        cost=program.cost * units * objective,
+        column_lower=low,
+        column_upper=high,
+        column_scale=whole.column_scale,
+        objective_scale=whole.objective_scale,
+    )
