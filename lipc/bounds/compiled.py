@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,25 @@ from lipc.bounds.unrolled import Unrolled
 from lipc.ir import Floats
 
 
+def _call(kernel: Callable[..., Any], *arguments: object) -> Any:
+    """Call a kernel; an interrupt while numba takes the arguments apart is raised as such, not as its SystemError."""
+    try:
+        return kernel(*arguments)
+    except SystemError as error:
+        cause: BaseException | None = error
+        while isinstance(cause, SystemError):
+            cause = cause.__cause__
+        if isinstance(cause, (KeyboardInterrupt, SystemExit)):
+            raise cause from None
+        raise
+
+
 def restrict(
     unrolled: Unrolled, objective: Floats, slack: float, direction: Floats, states: NDArray[np.int8]
 ) -> Quadratic:
     """Return `lipc.bounds.quadratic.restrict`."""
-    signs, switches, links, shifts, weights, constant = kernels.restrict(
-        unrolled.direct, unrolled.through, unrolled.bits, objective, direction, states
+    signs, switches, links, shifts, weights, constant = _call(
+        kernels.restrict, unrolled.direct, unrolled.through, unrolled.bits, objective, direction, states
     )
     return Quadratic(signs, switches, links, shifts, weights, constant, slack)
 
@@ -35,7 +49,7 @@ class CompiledSdp(Sdp):
 
     def at(self, multipliers: Floats) -> Point | None:
         """See `Sdp.at`."""
-        valid, matrix, factor, y, value = kernels.evaluate(*self._form, multipliers)
+        valid, matrix, factor, y, value = _call(kernels.evaluate, *self._form, multipliers)
         return Point(multipliers, matrix, factor, y, value) if valid else None
 
     def bounds(
@@ -46,12 +60,12 @@ class CompiledSdp(Sdp):
         _, shifts, weights, constant, free_signs = self._form
         form = weights, shifts, constant, self.quadratic.slack, free_signs, multipliers, matrix
         columns = zip(y.T.copy(), pull.T.copy(), sides, strict=True)
-        return np.array([kernels.bound(*form, guess, pulled, side) for guess, pulled, side in columns])
+        return np.array([_call(kernels.bound, *form, guess, pulled, side) for guess, pulled, side in columns])
 
     def derivatives(self, point: Point, barrier: float) -> tuple[Floats, Floats]:
         """See `Sdp.derivatives`."""
         links, shifts, _, _, free_signs = self._form
-        gradient, hessian = kernels.derivatives(links, shifts, free_signs, point.factor, point.y, barrier)
+        gradient, hessian = _call(kernels.derivatives, links, shifts, free_signs, point.factor, point.y, barrier)
         return gradient, np.triu(hessian) + np.triu(hessian, 1).T
 
     def minimize(
@@ -67,24 +81,24 @@ class CompiledSdp(Sdp):
         """See `Sdp.minimize`; the deadline is looked at before the first step."""
         if start.value <= target or not steps or monotonic() > deadline:
             return start
-        _, *parts = kernels.minimize(*self._form, start.multipliers, target, steps, last, give_up)
+        _, *parts = _call(kernels.minimize, *self._form, start.multipliers, target, steps, last, give_up)
         return Point(*parts)
 
     def lowest(self, multipliers: Floats, target: float, steps: int) -> Point | None:
         """See `Sdp.lowest`."""
-        valid, *parts = kernels.minimize(*self._form, multipliers, target, steps, LAST_BARRIER, True)
+        valid, *parts = _call(kernels.minimize, *self._form, multipliers, target, steps, LAST_BARRIER, True)
         return Point(*parts) if valid else None
 
     def probe(self, point: Point) -> Probes:
         """See `Sdp.probe`."""
         links, shifts, _, _, free_signs = self._form
-        return Probes(*kernels.probe(links, shifts, free_signs, point.factor, point.y, point.multipliers))
+        return Probes(*_call(kernels.probe, links, shifts, free_signs, point.factor, point.y, point.multipliers))
 
     def without(self, point: Point, probes: Probes, room: float) -> Floats:
         """See `Sdp.without`."""
         parts = probes.high, probes.low, probes.inverse, probes.linked, probes.double
-        result: Floats = kernels.without(
-            *self._form, self.quadratic.slack, point.multipliers, point.matrix, point.y, *parts, room
+        result: Floats = _call(
+            kernels.without, *self._form, self.quadratic.slack, point.multipliers, point.matrix, point.y, *parts, room
         )
         return result
 
@@ -116,5 +130,5 @@ def compile_kernels(deadline: float) -> bool:
     for call in calls:
         if monotonic() > deadline:
             return False
-        call()
+        _call(call)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from fractions import Fraction
 from itertools import product
 
@@ -346,3 +347,17 @@ def test_compiled_code_has_the_same_constants() -> None:
 def test_kernels_are_compiled_as_long_as_there_is_time() -> None:
     assert compiled.compile_kernels(np.inf)
     assert not compiled.compile_kernels(0.0)
+
+
+def test_interrupts_during_compiled_code_are_raised_as_such() -> None:
+    sdp = compiled.CompiledSdp(Quadratic(np.arange(2), np.zeros(0, int), np.eye(2), np.zeros(2), np.ones(2), 0.0, 0.0))
+    assert sdp.at(np.ones(2)) is not None
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for microseconds in range(20, 300):
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, microseconds * 1e-6)
+                while True:
+                    sdp.at(np.ones(2))
+    finally:
+        signal.signal(signal.SIGALRM, before)
