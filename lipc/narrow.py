@@ -60,7 +60,7 @@ def narrow(
     if bound is None:
         return None
     lowered = compiled.lowered(_with_states(tight, whole))
-    return Narrowed(_with_columns(lowered, compiled.mip, lower, upper), bound)
+    return Narrowed(_with_decisions(lowered, compiled.mip, lower, upper), bound)
 
 
 def _bounds_within(
@@ -115,22 +115,11 @@ def _with_states(program: Program, whole: Mapping[int, Interval]) -> Program:
     return program.with_bounds(bounds)
 
 
-def _with_columns(
+def _with_decisions(
     program: MixedIntegerProgram, whole: MixedIntegerProgram, lower: Floats, upper: Floats
 ) -> MixedIntegerProgram:
-    """Return a program in the units of the whole (powers of two), with what is decided as bounds of its columns."""
-    units, objective = whole.column_scale / program.column_scale, program.objective_scale / whole.objective_scale
-    matrix = program.matrix.copy()
-    matrix.data *= units[matrix.indices]
-    low, high = program.column_lower / units, program.column_upper / units
+    """Return a program with what is decided as bounds of its columns, which have the units of the whole."""
+    low, high = program.column_lower.copy(), program.column_upper.copy()
     decided = np.flatnonzero((lower == upper) & (whole.column_lower < whole.column_upper))
     low[decided], high[decided] = lower[decided], upper[decided]
-    return replace(
-        program,
-        matrix=matrix,
-        cost=program.cost * units * objective,
-        column_lower=low,
-        column_upper=high,
-        column_scale=whole.column_scale,
-        objective_scale=whole.objective_scale,
-    )
+    return replace(program, column_lower=low, column_upper=high)
