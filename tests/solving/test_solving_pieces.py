@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import highspy
-import lipc.pieces
+import lipc.solving.pieces
 import numpy as np
 import oracle
 import pytest
