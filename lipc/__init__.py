@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from lipc.frontends import Network, from_weights
     from lipc.ir import Norm
     from lipc.options import Options
-    from lipc.pieces import split
     from lipc.query import Functional, Query, ball, box
     from lipc.radius import certify_radius
     from lipc.result import Result
+    from lipc.solving.pieces import split
 
 # Loaded when first asked for: `lipc --version` must not wait for numpy.
 _HOMES = {
@@ -44,7 +44,7 @@ _HOMES = {
     "estimate": "lipc.estimators.run",
     "from_weights": "lipc.frontends",
     "solve": "lipc.driver",
-    "split": "lipc.pieces",
+    "split": "lipc.solving.pieces",
     "to_pandas": "lipc.batches.answers",
     "write_model": "lipc.formats.output",
 }

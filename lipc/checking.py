@@ -25,7 +25,7 @@ from lipc.formats.solution_text import LARGEST
 from lipc.formats.solutions import SolutionFile, read_solution
 from lipc.ir import Floats, Sense, evaluate, pullback
 from lipc.mip import MixedIntegerProgram
-from lipc.witnesses import certified_near
+from lipc.solving.witnesses import certified_near
 
 STANDARD_INPUT = "-"
 

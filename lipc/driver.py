@@ -21,9 +21,9 @@ from lipc.passes.pipeline import Level
 from lipc.query import Query
 from lipc.record import Asked, model_record, question_record
 from lipc.result import Result
-from lipc.run import Run
 from lipc.solvers.base import Solver
-from lipc.union import Union
+from lipc.solving.run import Run
+from lipc.solving.union import Union
 
 __all__ = ["Options", "Report", "solve"]
 

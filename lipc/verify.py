@@ -21,10 +21,10 @@ from lipc.certify import Certifier, Witness
 from lipc.errors import LipcError, ResultError
 from lipc.frontends import Network
 from lipc.ir import Floats, Norm, Polytope
+from lipc.jobs.stated import RADIUS
 from lipc.models import Model, read_model
 from lipc.query import Query
 from lipc.record import SCHEMA, Record, model_record, numbers_of, question_of, question_record
-from lipc.stated import RADIUS
 
 LARGEST_RESULT = 2**30
 """Bytes of a result."""

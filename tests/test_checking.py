@@ -19,7 +19,7 @@ from lipc import Norm, Query, box, from_weights
 from lipc.checking import Check, check
 from lipc.errors import LipcError, SolutionError
 from lipc.formats import read_sidecar
-from lipc.start import start_columns
+from lipc.solving.start import start_columns
 
 NET = random_network(3, (3, 5, 4, 1))
 DOMAIN = box([-1.0] * 3, [1.0] * 3)

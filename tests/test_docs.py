@@ -13,8 +13,8 @@ import pytest
 
 from lipc.cli.main import main
 from lipc.estimators.catalogue import estimator_class, estimator_names
-from lipc.job_values import KEYS
 from lipc.jobs import read_jobs
+from lipc.jobs.values import KEYS
 from lipc.passes.tighten import Tighten
 
 ROOT = Path(__file__).parent.parent

@@ -388,8 +388,8 @@ def test_an_l1_ball_may_be_clipped() -> None:
 @pytest.fixture
 def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the local search find next to nothing."""
-    monkeypatch.setattr("lipc.run.START_SECONDS", -1.0)
-    monkeypatch.setattr("lipc.witnesses.SAMPLES", 1)
+    monkeypatch.setattr("lipc.solving.run.START_SECONDS", -1.0)
+    monkeypatch.setattr("lipc.solving.witnesses.SAMPLES", 1)
 
 
 @pytest.mark.usefixtures("no_search")

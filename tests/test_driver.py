@@ -584,7 +584,7 @@ def test_a_start_that_is_not_the_optimum_does_not_hide_a_wrong_bound(monkeypatch
     compiled, exact = asked.compiled(), asked.exact()
     truth = Scip().solve(Task(compiled.mip))
     # A search that finds nothing: the witness of the start is that of the middle of the box.
-    monkeypatch.setattr("lipc.run.START_SECONDS", 0.0)
+    monkeypatch.setattr("lipc.solving.run.START_SECONDS", 0.0)
     monkeypatch.setattr("lipc.search.ascent.SAMPLES", 8)
     liar = Liar(claims(Ending.OPTIMAL, 1e-3, lambda _: list(truth.solutions)))
     result = lipc.solve(compiled, solver=liar, options=Options(time_limit=1.0))

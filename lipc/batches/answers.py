@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from lipc.errors import ResultError
 from lipc.jobs import Job
+from lipc.jobs.stated import RADIUS
 from lipc.record import Record
-from lipc.stated import RADIUS
 
 if TYPE_CHECKING:
     import pandas as pd

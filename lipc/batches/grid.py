@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from lipc.arrays import read_points
 from lipc.diagnostics import did_you_mean
 from lipc.errors import QueryError
 from lipc.ir import Floats
-from lipc.job_values import KEYS, Key
 from lipc.jobs import Job
-from lipc.stated import Words
+from lipc.jobs.arrays import read_points
+from lipc.jobs.stated import Words
+from lipc.jobs.values import KEYS, Key
 
 MOST_VALUES = 1_000_000
 
@@ -161,5 +161,5 @@ def properties_in(folder: str) -> tuple[str, ...]:
 
 
 def points_in(file: str) -> Floats:
-    """Return the points of ``--points``; see `lipc.arrays.read_points`."""
+    """Return the points of ``--points``; see `lipc.jobs.arrays.read_points`."""
     return read_points(file, "--points")

@@ -9,9 +9,9 @@ import numpy as np
 from lipc.frontends import Network
 from lipc.ir import Norm
 from lipc.jobs import Job
+from lipc.jobs.stated import RADIUS
 from lipc.options import Options
 from lipc.record import SCHEMA, Record, model_record
-from lipc.stated import RADIUS
 
 TOLERANCE = 1e-3
 """Where a job names none; that of `lipc certify-radius`."""

@@ -1,6 +1,6 @@
 """Branch and bound over the bits of a program: nodes fix bits of its linear relaxation, whose bounds are proven.
 
-What is common to the search for the answer (`lipc.safe`) and to that for the bound of one value
+What is common to the search for the answer (`lipc.solving.safe`) and to that for the bound of one value
 (`lipc.bounds.extremes`): the relaxation of a node, the choice of the bit to branch on, and the order of the nodes.
 """
 

@@ -91,8 +91,8 @@ def command(
     """
     from lipc.batches.run import batch
     from lipc.errors import QueryError
+    from lipc.jobs.stated import PassWords
     from lipc.options import Options
-    from lipc.stated import PassWords
 
     if scheduler is not None and workers is not None:
         raise QueryError("--jobs counts processes here, and --scheduler has its own", hint="leave one out")
@@ -150,7 +150,7 @@ def _jobs(
     from lipc.batches.grid import Grid, Sweep, points_in, properties_in
     from lipc.errors import QueryError
     from lipc.jobs import read_jobs
-    from lipc.stated import PassWords, Words
+    from lipc.jobs.stated import PassWords, Words
 
     if (jobs_file is None) == (model is None):
         what = "a file of jobs and --model are two batches" if model is not None else "no jobs are named"
@@ -179,7 +179,7 @@ def _jobs(
 
 def _bytes(text: str) -> int:
     from lipc.errors import QueryError
-    from lipc.job_values import memory
+    from lipc.jobs.values import memory
 
     try:
         return memory(text, str)

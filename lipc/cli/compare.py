@@ -57,8 +57,8 @@ def command(
     from lipc.errors import OutputError, QueryError
     from lipc.estimators.catalogue import ESTIMATORS
     from lipc.formats.output import check_writable
+    from lipc.jobs.stated import Words
     from lipc.reports.figures import need_matplotlib
-    from lipc.stated import Words
 
     for destination in destinations:
         if not destination.endswith(ENDINGS):

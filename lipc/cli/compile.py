@@ -252,7 +252,7 @@ def write_start(compiled: Compiled, destination: str) -> None:
     """
     from lipc.formats.output import write_files
     from lipc.solvers.guidance import start_text
-    from lipc.start import start_columns
+    from lipc.solving.start import start_columns
 
     columns = start_columns(compiled)
     if columns is None:

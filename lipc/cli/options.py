@@ -14,13 +14,13 @@ from lipc.cli.streams import say
 if TYPE_CHECKING:
     from lipc.cli.warn import WarningFilter
     from lipc.frontends import Network
+    from lipc.jobs.stated import Stated
     from lipc.models import SourceFormat
     from lipc.passes.base import Pass
     from lipc.passes.bounds import Method
     from lipc.passes.jacobian import Mode
     from lipc.passes.pipeline import Level
     from lipc.query import Query
-    from lipc.stated import Stated
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -154,7 +154,7 @@ def passes_from(
     QueryError
         If options contradict each other.
     """
-    from lipc.stated import PassWords
+    from lipc.jobs.stated import PassWords
 
     return PassWords(level, passes, mode, bounds).understood(default)
 
@@ -180,7 +180,7 @@ class Question:
             If options contradict each other or a file cannot be read.
         """
         from lipc.cli.warn import WarningFilter
-        from lipc.stated import Words
+        from lipc.jobs.stated import Words
 
         shown = WarningFilter.of(warning_words)
         stated = Words(**words).understood()

@@ -78,9 +78,9 @@ def command(
     """
     import numpy as np
 
-    from lipc.arrays import read_numbers
     from lipc.cli.warn import WarningFilter
     from lipc.ir import Norm
+    from lipc.jobs.arrays import read_numbers
     from lipc.models import read_model
     from lipc.options import Options
     from lipc.radius import certify_radius

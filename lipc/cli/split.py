@@ -21,7 +21,7 @@ from lipc.cli.streams import say
 if TYPE_CHECKING:
     from lipc.compiler import Compiled
     from lipc.errors import OutputError
-    from lipc.pieces import Piece, Split
+    from lipc.solving.pieces import Piece, Split
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
@@ -59,9 +59,9 @@ def command(
     """
     from lipc.compiler import compile as compile_model
     from lipc.errors import QueryError
-    from lipc.node_columns import FORWARD
     from lipc.options import Options
-    from lipc.pieces import split
+    from lipc.solving.node_columns import FORWARD
+    from lipc.solving.pieces import split
 
     check_folder(folder)
     if mode == "reverse":

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lipc.ir import Floats
+from lipc.jobs.stated import RADIUS
 from lipc.reports.figures import (
     FIRST,
     GRID,
@@ -24,7 +25,6 @@ from lipc.reports.figures import (
 from lipc.reports.page import table
 from lipc.reports.single import image_shape
 from lipc.reports.words import NORMS, at_least, at_most, side
-from lipc.stated import RADIUS
 
 Records = Sequence[Mapping[str, Any]]
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from batch_files import EXAMPLES
 
-from lipc.arrays import read_points
 from lipc.batches.grid import Grid, Sweep, properties_in
 from lipc.errors import QueryError
-from lipc.stated import Words
+from lipc.jobs.arrays import read_points
+from lipc.jobs.stated import Words
 
 MODEL = str(EXAMPLES / "two_neurons.lip")
 

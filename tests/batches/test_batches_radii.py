@@ -16,7 +16,7 @@ from lipc.cli.main import main
 from lipc.diagnostics import SourceError
 from lipc.errors import QueryError
 from lipc.jobs import Job, parse_jobs
-from lipc.stated import Words
+from lipc.jobs.stated import Words
 
 IDENTITY = "network n {\n  input x[2]\n  output y = [1, 0; 0, 1] * x\n}\n"
 """The class is the larger entry: y0 - y1 changes by at most 2 r in l_inf and by r in l_1."""

@@ -14,8 +14,8 @@ from lipc.batches.keys import Digests, key_of
 from lipc.batches.results import Results
 from lipc.diagnostics import SourceError
 from lipc.jobs import Job
+from lipc.jobs.stated import PassWords, Words
 from lipc.options import Options
-from lipc.stated import PassWords, Words
 
 MODEL = str(EXAMPLES / "two_neurons.lip")
 JOBS = [Job(name, MODEL, line=number) for number, name in enumerate("abc", 1)]

@@ -24,9 +24,9 @@ from lipc.diagnostics import SourceError
 from lipc.engine.processes import Processes, Worker
 from lipc.errors import EngineError, OutputError, QueryError
 from lipc.jobs import Job, read_jobs
+from lipc.jobs.stated import Words
 from lipc.models import Model, read_model
 from lipc.options import Options
-from lipc.stated import Words
 
 MODEL = str(EXAMPLES / "two_neurons.lip")
 

@@ -15,7 +15,6 @@ import lipc
 from lipc import Query, box, from_weights
 from lipc.bounds import lipschitz as lipschitz_module
 from lipc.bounds.lipschitz import lipschitz_bounds
-from lipc.correspondence import Correspondence
 from lipc.ir import Lipschitz, Norm, Objective, Program, Sense
 from lipc.mip import MixedIntegerProgram, lower
 from lipc.passes.bounds import Bounds
@@ -23,6 +22,7 @@ from lipc.passes.fuse import Fuse
 from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
 from lipc.passes.run import run_passes
+from lipc.solving.correspondence import Correspondence
 from tests.ir.sample_programs import dense
 from tests.mip.mip_solving import optimum, violation
 from tests.nets import KINDS, Network, random_network

@@ -334,7 +334,9 @@ def test_ctrl_c_in_the_search_gives_the_pair(
 
     assert main(["solve", small, *BOX, "--json"]) == 0
     answer = json.loads(capfd.readouterr().out)
-    monkeypatch.setattr("lipc.witnesses.ascend", lambda program, *_, **__: Found(program.network_input()[1].lower, 0.0))
+    monkeypatch.setattr(
+        "lipc.solving.witnesses.ascend", lambda program, *_, **__: Found(program.network_input()[1].lower, 0.0)
+    )
     monkeypatch.setattr(Incumbents, "is_due", lambda *_: False)  # what it finds leaves nothing to be decided
     monkeypatch.setattr(BranchAndBound, step, interrupted)
     assert main(["solve", small, *BOX, "--search", "bab", "--json"]) == 1

@@ -46,8 +46,8 @@ def test_the_files_give_the_answer(
     lipc: Call, small: str, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = json.loads(lipc("solve", small, *BOX, *flags, "--json").out)["lower"]
-    monkeypatch.setattr("lipc.pieces.START_SECONDS", 0.0)
-    monkeypatch.setattr("lipc.witnesses.Witnesses.start", lambda *_: None)
+    monkeypatch.setattr("lipc.solving.pieces.START_SECONDS", 0.0)
+    monkeypatch.setattr("lipc.solving.witnesses.Witnesses.start", lambda *_: None)
     monkeypatch.setattr("lipc.search.incumbents.Incumbents.is_due", lambda *_: False)
     folder = tmp_path / "new" / "pieces"
     shown = lipc("split", small, *BOX, *flags, "-o", folder, "--pieces", "3")
@@ -149,7 +149,7 @@ def test_a_place_where_no_pieces_can_be_is_told_before_the_work(
     lipc: Call, small: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lipc.pieces.split", lambda *_: pytest.fail("the work"))
+    monkeypatch.setattr("lipc.solving.pieces.split", lambda *_: pytest.fail("the work"))
     Path("file").write_text("precious")
     Path("full").mkdir()
     Path("full/.hidden").write_text("precious")
@@ -165,7 +165,7 @@ def test_a_place_where_no_pieces_can_be_is_told_before_the_work(
 def test_a_disk_that_is_full_is_left_as_it_was(
     lipc: Call, small: str, kind: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lipc.witnesses.Witnesses.start", lambda *_: None)
+    monkeypatch.setattr("lipc.solving.witnesses.Witnesses.start", lambda *_: None)
     written: list[int] = []
     real = os.fsync
 

@@ -18,8 +18,8 @@ import lipc
 from lipc.engine.cluster import Cluster
 from lipc.errors import EngineError, QueryError
 from lipc.jobs import Job
+from lipc.jobs.stated import Words
 from lipc.search import parallel
-from lipc.stated import Words
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [

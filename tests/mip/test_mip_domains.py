@@ -10,13 +10,13 @@ import pytest
 
 import lipc
 from lipc import Query, ball
-from lipc.correspondence import Correspondence
 from lipc.formats import read_sidecar
 from lipc.ir import L1Ball, Norm, Polytope, Sense
 from lipc.mip import MixedIntegerProgram, Role
 from lipc.query import box
 from lipc.solvers.base import Task
 from lipc.solvers.scip import Scip
+from lipc.solving.correspondence import Correspondence
 from tests.nets import random_network
 
 DOMAINS = {

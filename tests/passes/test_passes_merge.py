@@ -13,7 +13,6 @@ import lipc
 from lipc import Query, box, from_weights
 from lipc.certify import Conflict, Regions
 from lipc.compiler import Compiled
-from lipc.correspondence import FREE, Correspondence
 from lipc.ir import Affine, Builder, Conditional, Floats, Interval, Norm, Polytope, Program, Switch, evaluate
 from lipc.mip import choices_of
 from lipc.passes.bounds import Bounds
@@ -22,6 +21,7 @@ from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.merge_duplicates import MergeDuplicates
 from lipc.passes.pipeline import parse_pipeline
 from lipc.passes.run import run_passes
+from lipc.solving.correspondence import FREE, Correspondence
 from tests.ir.sample_programs import dense, rational_values
 from tests.mip.mip_solving import optimum
 from tests.nets import ABSOLUTE, KINDS, Network, random_network

@@ -11,7 +11,7 @@ import oracle
 import pytest
 
 import lipc
-import lipc.stages.tighten
+import lipc.solving.stages.tighten
 from lipc import from_weights
 from lipc.bounds.engine import Engine, Proposal
 from lipc.bounds.nodes import Fixed, Tree
@@ -247,8 +247,8 @@ def test_a_cutoff_that_nothing_reaches_is_no_contradiction(goal: Goal) -> None:
 @pytest.mark.parametrize("goal", ["lipschitz", "max", "min"])
 def test_a_run_that_tightens_gives_the_exact_answer(goal: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs do so for large networks alone: here for all."""
-    monkeypatch.setattr(lipc.stages.tighten, "FEW_INPUTS", 0)
-    monkeypatch.setattr(lipc.stages.tighten, "MANY_NEURONS", 1)
+    monkeypatch.setattr(lipc.solving.stages.tighten, "FEW_INPUTS", 0)
+    monkeypatch.setattr(lipc.solving.stages.tighten, "MANY_NEURONS", 1)
     net, stages = network(seed), []
     low, high = -np.ones(WIDTHS[0]), np.ones(WIDTHS[0])
     query = lipc.Query(lipc.box(low, high), goal=goal)  # type: ignore[arg-type]

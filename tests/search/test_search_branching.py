@@ -78,7 +78,7 @@ def ask_and_compare(seed: int) -> bool:
 def test_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipc.search.branching.COMPILED_AFTER", first // 10 % 3)
     if first % 20:
-        monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
+        monkeypatch.setattr("lipc.solving.witnesses.ascend", worst_start)
     trusted = sum(ask_and_compare(seed) for seed in range(first, first + 10))
     assert trusted >= 8
 
@@ -88,7 +88,7 @@ def test_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_many_random_questions(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipc.search.branching.COMPILED_AFTER", first // 40 % 3)
     if first % 40:
-        monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
+        monkeypatch.setattr("lipc.solving.witnesses.ascend", worst_start)
     trusted = sum(ask_and_compare(seed) for seed in range(first, first + 20))
     assert trusted >= 16
 
@@ -303,7 +303,7 @@ def test_what_can_be_neither_reached_nor_refuted_stays_in_the_bound(monkeypatch:
     assert tree.search.left >= exact * (1 - 1e-11)
     assert tree.search.upper >= tree.search.left
     query = Query(box(-1.0, np.ones(2)))
-    monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
+    monkeypatch.setattr("lipc.solving.witnesses.ascend", worst_start)
     monkeypatch.setattr(Shown, "allows", lambda *_: True)
     result = lipc.solve(from_weights(*net), query, options=Options(search="bab"))
     assert result.upper >= exact * (1 - 1e-11)

@@ -16,7 +16,7 @@ from lipc.cli.main import main
 from lipc.formats.lir import write_lir
 from lipc.mip import Role, scale
 from lipc.solvers.guidance import SCIP_SETTINGS, branching_priorities, scip_settings, start_text
-from lipc.start import start_columns
+from lipc.solving.start import start_columns
 
 
 def network(seed: int = 1) -> lipc.Network:

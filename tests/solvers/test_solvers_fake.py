@@ -270,7 +270,7 @@ def test_every_place_is_filled(tmp_path: Path, compiled: lipc.Compiled) -> None:
 
 
 def question_start(compiled: lipc.Compiled) -> Floats:
-    from lipc.start import start_columns
+    from lipc.solving.start import start_columns
 
     columns = start_columns(compiled)
     assert columns is not None

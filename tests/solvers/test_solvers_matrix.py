@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import lipc
-from lipc.correspondence import Correspondence
 from lipc.ir import Sense
 from lipc.mip import Formulation, MixedIntegerProgram
 from lipc.solvers.base import Ending, Task
 from lipc.solvers.custom import CustomSolver
 from lipc.solvers.handover import Handover
 from lipc.solvers.registry import solver_named
+from lipc.solving.correspondence import Correspondence
 from tests.mip.mip_solving import optimum
 from tests.solvers.solving import EVERY_SOLVER, MARKS, OWN_READERS, needs_cbc, question
 

@@ -15,15 +15,15 @@ from nets import KINDS, NetworkKind, random_network
 from test_random_networks import GAP, Question, draw, program_of, truth
 
 import lipc
-import lipc.pieces
+import lipc.solving.pieces
 from lipc import Compiled, Norm, Options
 from lipc.certify import Region
 from lipc.errors import QueryError
 from lipc.ir import Builder, Conditional, Polytope, evaluate
 from lipc.mip import MixedIntegerProgram, Role
-from lipc.narrow import Narrowed, narrow
-from lipc.pieces import Piece, Split
 from lipc.query import box
+from lipc.solving.narrow import Narrowed, narrow
+from lipc.solving.pieces import Piece, Split
 
 NOISE = 1e-6
 """The tolerances of HiGHS, relatively."""
@@ -125,9 +125,9 @@ def ask_and_compare(seed: int, folder: Path) -> int | None:
 
 def leave_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Find no witness but by chance, so that something is left to cut."""
-    monkeypatch.setattr("lipc.witnesses.Witnesses.start", lambda *_: None)
+    monkeypatch.setattr("lipc.solving.witnesses.Witnesses.start", lambda *_: None)
     monkeypatch.setattr("lipc.search.incumbents.Incumbents.is_due", lambda *_: False)
-    monkeypatch.setattr("lipc.pieces.PROGRAMS", 40)
+    monkeypatch.setattr("lipc.solving.pieces.PROGRAMS", 40)
 
 
 @pytest.mark.parametrize("first", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in (12, 24, 36, 48))])
@@ -226,14 +226,14 @@ def big_ms(program: MixedIntegerProgram) -> float:
 
 def test_what_is_decided_in_a_piece_tightens_its_program(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled, made = hard(), []
-    honest = lipc.pieces.narrow
+    honest = lipc.solving.pieces.narrow
 
     def watched(*parts: Any) -> Narrowed | None:
         found = honest(*parts)
         made.append((parts[1], parts[2], found))
         return found
 
-    monkeypatch.setattr(lipc.pieces, "narrow", watched)
+    monkeypatch.setattr(lipc.solving.pieces, "narrow", watched)
     parts = lipc.split(compiled, 12)
     left = [(low, high, found.program) for low, high, found in made if found is not None]
     assert left

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from lipc import query as queries
-from lipc.arrays import read_halfspaces, read_numbers
 from lipc.diagnostics import Diagnostic
 from lipc.errors import QueryError
 from lipc.frontends import Network
 from lipc.frontends.vnnlib import InputProperty, read_vnnlib
 from lipc.ir import Floats, Norm, Polytope
+from lipc.jobs.arrays import read_halfspaces, read_numbers
 from lipc.passes.base import Pass
 from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode

@@ -15,8 +15,8 @@ from lipc.options import Options
 from lipc.search.branching import BranchAndBound
 from lipc.search.parallel import ParallelSearch
 from lipc.solvers.base import Ending
-from lipc.stages.handoff import Handoff, in_forward_mode
-from lipc.stages.state import State
+from lipc.solving.stages.handoff import Handoff, in_forward_mode
+from lipc.solving.stages.state import State
 
 BOUND_SECONDS, BOUND_SHARE = 4.0, 0.25
 """Time for the SDP bound alone, where a solver is to search: seconds, and at most this part of the time limit."""

@@ -21,7 +21,7 @@ from lipc.search.ascent import Found
 from lipc.solvers.base import Ending, Outcome, Progress, Solver, Task
 
 SAFE = Options(safe_upper=True, search="mip")
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def solved(
@@ -76,7 +76,7 @@ class Liar(Solver):
 
 
 def worst_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipc.witnesses.ascend", lambda *_, **__: Found(np.array([0.01, 0.02]), 0.0))
+    monkeypatch.setattr("lipc.solving.witnesses.ascend", lambda *_, **__: Found(np.array([0.01, 0.02]), 0.0))
 
 
 @pytest.mark.parametrize("mode", ["reverse", "forward"])

@@ -1,10 +1,10 @@
 """Cut one hard question into independent ones: each a mixed-integer program with some decisions made.
 
 The pieces are the open nodes of the branch and bound (`lipc.search.branching`): signs of the direction and states of
-neurons. What is decided tightens the other bounds of each (`lipc.narrow`). A part that is proven to hold no more than
-what is attained, by the SDP bound or by these, is none. The answer is the largest of what is attained and of the optima
-of the pieces. Where neurons tie (biases of 0), it may be less, as with the program of the whole: a pattern of a piece
-need not have an interior.
+neurons. What is decided tightens the other bounds of each (`lipc.solving.narrow`). A part that is proven to hold no
+more than what is attained, by the SDP bound or by these, is none. The answer is the largest of what is attained and of
+the optima of the pieces. Where neurons tie (biases of 0), it may be less, as with the program of the whole: a pattern
+of a piece need not have an interior.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from lipc.compiler import Compiled
 from lipc.errors import QueryError
 from lipc.ir import Floats, Norm
 from lipc.mip import MixedIntegerProgram
-from lipc.narrow import BELOW_ATTAINED, narrow
-from lipc.node_columns import NodeColumns, check_forward
 from lipc.options import Options
-from lipc.pair import NEARLY_ZERO, with_gap
 from lipc.search.branching import BranchAndBound
 from lipc.search.nodes import Node
-from lipc.witnesses import Witnesses
+from lipc.solving.narrow import BELOW_ATTAINED, narrow
+from lipc.solving.node_columns import NodeColumns, check_forward
+from lipc.solving.pair import NEARLY_ZERO, with_gap
+from lipc.solving.witnesses import Witnesses
 
 START_SECONDS = 2.0
 """Time for finding what is attained."""
@@ -88,7 +88,7 @@ class Split:
         Nodes of the search that made them.
     gap
         What was left out holds no more than `lower`, and this part of it (or of what counts as 0 next to the terms of
-        the objective, `lipc.pair.NEARLY_ZERO`).
+        the objective, `lipc.solving.pair.NEARLY_ZERO`).
     """
 
     pieces: tuple[Piece, ...]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from time import monotonic
 
 from lipc.compiler import Compiled
-from lipc.narrow import BELOW_ATTAINED
 from lipc.passes.jacobian import FEW_INPUTS
 from lipc.passes.prune_stable import PruneStable
 from lipc.passes.tighten import Tighten
-from lipc.stages.state import State
+from lipc.solving.narrow import BELOW_ATTAINED
+from lipc.solving.stages.state import State
 
 TIGHTEN_SECONDS, TIGHTEN_SHARE = 5.0, 0.05
 """Time for tightening the network, and again for its Jacobian: seconds, and at most this part of the time limit."""

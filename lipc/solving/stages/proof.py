@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from time import monotonic
 
-from lipc.safe import SafeSearch
 from lipc.solvers.base import Ending
-from lipc.stages.state import State
+from lipc.solving.safe import SafeSearch
+from lipc.solving.stages.state import State
 
 EASY_NODES = 50
 """A proof that takes more nodes than this begins again with tighter bounds."""

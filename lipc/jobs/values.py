@@ -14,11 +14,11 @@ import numpy as np
 
 from lipc.errors import QueryError
 from lipc.ir import Norm
+from lipc.jobs.stated import RADIUS
 from lipc.options import Search
 from lipc.passes.bounds import Method
 from lipc.passes.jacobian import Mode
 from lipc.query import Goal
-from lipc.stated import RADIUS
 
 Raw: TypeAlias = Any
 """A value as it stands in the file: a text, or what JSON has."""

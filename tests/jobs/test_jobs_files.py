@@ -13,7 +13,7 @@ from lipc.ir import Norm
 from lipc.jobs import Job, parse_jobs, read_jobs
 from lipc.models import read_model
 
-NETWORK = Path(__file__).parents[1] / "examples/two_neurons.lip"
+NETWORK = Path(__file__).parents[2] / "examples/two_neurons.lip"
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from lipc.options import Options, Report
 from lipc.passes.history import history
 from lipc.result import Result, Size
 from lipc.solvers.base import Ending, SecondInterruptError, Solver
-from lipc.stages.proof import prove, settle
-from lipc.stages.rounds import solve
-from lipc.stages.state import State
-from lipc.stages.tighten import tighten
-from lipc.stages.tree import branch
+from lipc.solving.stages.proof import prove, settle
+from lipc.solving.stages.rounds import solve
+from lipc.solving.stages.state import State
+from lipc.solving.stages.tighten import tighten
+from lipc.solving.stages.tree import branch
 
 START_SECONDS = 2.0
 """Time for the local search; with a time limit at most a tenth of it."""

@@ -9,13 +9,13 @@ import numpy as np
 
 from lipc.certify import Conflict, Regions, Witness
 from lipc.compiler import Compiled
-from lipc.correspondence import Correspondence
 from lipc.history import History, Moment
 from lipc.ir import Norm
 from lipc.options import Options, Report
-from lipc.pair import Pair, with_gap
 from lipc.solvers.base import Ending, Solver
-from lipc.witnesses import Witnesses
+from lipc.solving.correspondence import Correspondence
+from lipc.solving.pair import Pair, with_gap
+from lipc.solving.witnesses import Witnesses
 
 PROOF_SECONDS = 1.0
 """Time beyond the limit for certifying what the solver left."""

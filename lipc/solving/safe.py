@@ -18,7 +18,6 @@ from lipc.bounds.nodes import BitNodes, Fixed, Tree, split
 from lipc.bounds.relaxation import Relaxation
 from lipc.certify import Bits, Conflict, Regions
 from lipc.compiler import Compiled
-from lipc.correspondence import BitMap
 from lipc.ir import Conditional, Floats, Input, Interval, Kind, Norm, Program, Sense
 from lipc.mip import NoGood
 from lipc.passes.base import Pass
@@ -27,6 +26,7 @@ from lipc.passes.jacobian import Jacobian, Mode
 from lipc.passes.prune_stable import PruneStable
 from lipc.passes.run import Step, Trail, run_passes
 from lipc.passes.tighten import Tighten
+from lipc.solving.correspondence import BitMap
 
 TIGHTEN_SECONDS = 10.0
 """At most, before the search; with a time limit at most a quarter of what is left."""

@@ -10,7 +10,7 @@ from lipc.errors import SolverFailedError
 from lipc.ir import Floats, Norm
 from lipc.mip import NoGood, exclude
 from lipc.solvers.base import Ending, Outcome, Progress, Task
-from lipc.stages.state import State
+from lipc.solving.stages.state import State
 
 
 def solve(run: State) -> Ending:

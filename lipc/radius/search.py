@@ -30,11 +30,11 @@ from lipc.options import Options
 from lipc.outputs import Functional, check_output
 from lipc.passes.jacobian import Mode
 from lipc.query import Query, ball, box
-from lipc.radius_result import ClassRadius, RadiusReport, RadiusResult
-from lipc.run import Run
+from lipc.radius.result import ClassRadius, RadiusReport, RadiusResult
 from lipc.search.ascent import ascend
 from lipc.search.attack import Adversarial, attack, distance
 from lipc.solvers.base import Ending, Solver
+from lipc.solving.run import Run
 
 __all__ = ["ClassRadius", "RadiusReport", "RadiusResult", "certify_radius"]
 

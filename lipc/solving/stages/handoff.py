@@ -1,8 +1,8 @@
 """Nodes of the search that a solver of mixed-integer programs finishes.
 
 A node with few entries left is compiled with its decisions: what they and the best value decide tightens all other
-bounds (`lipc.narrow`), and the solver looks for more than that value. What it says is its word, so it lowers the bound
-that is claimed, not the one that is proven. Where its solution cannot be certified, the search goes on.
+bounds (`lipc.solving.narrow`), and the solver looks for more than that value. What it says is its word, so it lowers
+the bound that is claimed, not the one that is proven. Where its solution cannot be certified, the search goes on.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from time import monotonic
 import numpy as np
 
 from lipc.compiler import Compiled, compile  # noqa: A004 - the verb of a compiler
-from lipc.correspondence import Correspondence
 from lipc.errors import QueryError, SolverFailedError
 from lipc.mip import choices_of
-from lipc.narrow import BELOW_ATTAINED, narrow
-from lipc.node_columns import NodeColumns, check_forward
 from lipc.search.branching import BranchAndBound
 from lipc.search.nodes import Node
 from lipc.solvers.base import Ending, Outcome, Task
-from lipc.stages.state import State
+from lipc.solving.correspondence import Correspondence
+from lipc.solving.narrow import BELOW_ATTAINED, narrow
+from lipc.solving.node_columns import NodeColumns, check_forward
+from lipc.solving.stages.state import State
 
 PROGRAMS = 100
 """Linear programs that tighten the bounds of one node."""

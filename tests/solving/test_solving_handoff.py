@@ -31,7 +31,7 @@ def test_the_answer_is_that_of_the_enumeration(free: int, norm: Norm, monkeypatc
     kinds = set()
     for seed in range(4):
         if seed > 1:
-            monkeypatch.setattr("lipc.witnesses.ascend", worst_start)
+            monkeypatch.setattr("lipc.solving.witnesses.ascend", worst_start)
         compiled, exact = asked(seed, norm)
         reports: list[Report] = []
         result = lipc.solve(compiled, options=Options(search="bab", handoff=free), on_report=reports.append)

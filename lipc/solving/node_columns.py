@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from lipc.compiler import Compiled
-from lipc.correspondence import BitMap
 from lipc.errors import QueryError
 from lipc.evidence import FREE as COLUMN
 from lipc.ir import Conditional, Floats, Input, Kind, Norm
@@ -15,6 +14,7 @@ from lipc.mip import bit_columns
 from lipc.passes.run import Trail
 from lipc.search.branching import BranchAndBound
 from lipc.search.nodes import Node
+from lipc.solving.correspondence import BitMap
 
 FORWARD = "leave out --mode, or name the pass jacobian{mode=forward}"
 

@@ -14,11 +14,11 @@ from lipc.errors import EmptyDomainError
 from lipc.history import History, Moment
 from lipc.ir import Polytope
 from lipc.options import Options, Report
-from lipc.pair import relative_gap
 from lipc.query import Query, box
 from lipc.result import Result, Size
-from lipc.run import Run
 from lipc.solvers.base import Ending, SecondInterruptError, Solver
+from lipc.solving.pair import relative_gap
+from lipc.solving.run import Run
 
 SHORTEST = 0.01
 """Seconds that a piece gets at least; with less left than that the run is over."""

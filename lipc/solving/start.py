@@ -8,9 +8,9 @@ import numpy as np
 
 from lipc.bounds.points import sample
 from lipc.compiler import Compiled
-from lipc.correspondence import Correspondence
 from lipc.ir import Floats, Sense, evaluate
 from lipc.search.ascent import ascend
+from lipc.solving.correspondence import Correspondence
 
 SAMPLES = 256
 """Points of the domain among which a large value is looked for; a large gradient is searched for (`ascend`)."""

@@ -1,0 +1,1 @@
+"""From a compiled question to its answer: start, solve, certify, and again until the pair is proven."""
