@@ -299,6 +299,25 @@ def test_what_the_search_can_do_nothing_about_is_a_piece(
     assert solve_pieces(compiled, parts, tmp_path) == pytest.approx(exact, rel=1e-6)
 
 
+def test_a_neuron_that_a_part_holds_at_zero_contradicts_nothing() -> None:
+    seed = 30087
+    asked = draw(seed)._replace(goal="lipschitz", norm=Norm.L1)
+    compiled = lipc.compile(program_of(asked), asked._replace(cases=asked.cases[:1]).query(), mode="forward", level=0)
+    mip = compiled.mip
+    part = {"a_value_0": 0, "a_value_1": 1, "a_value.2_0": 0, "a_value.2_1": 0, "a_value.3_0": 0, "a_value.3_1": 0}
+    part |= {"v_0": 0, "v_1": 1}
+    low, high = mip.column_lower.copy(), mip.column_upper.copy()
+    for name, side in part.items():
+        low[mip.column_names().index(name)] = high[mip.column_names().index(name)] = side
+    # Above this value linear programs prove the first neuron of the last layer to be 0 at least: here it is off.
+    found = narrow(compiled, low, high, 1.9929611, 40, np.inf)
+    assert found is not None
+    assert (found.program.column_lower <= found.program.column_upper).all()
+    optimum, plain = optimum_of(found.program), optimum_of(replace(mip, column_lower=low, column_upper=high))
+    assert optimum == pytest.approx(plain)
+    assert optimum is None or optimum <= found.bound * (1 + NOISE)
+
+
 def test_what_is_answered_at_once_is_in_no_pieces() -> None:
     network = lipc.from_weights([np.ones((1, 2)), np.ones((1, 1))], [np.ones(1), np.zeros(1)])
     parts = lipc.split(lipc.compile(network, lipc.Query(box(0, np.ones(2))), mode="forward"), 4)
