@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from lipc.comparisons.run import Comparison, Row
 from lipc.estimators.base import Kind
 from lipc.reports.figures import FIRST, INK, MUTED, SECOND, THIRD, Picture, drawing, figure_of
 
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+
 DASHES = ("-", "--", ":", "-.")
 COLOURS = {Kind.EXACT: INK, Kind.UPPER: SECOND, Kind.LOWER: FIRST, Kind.HEURISTIC: THIRD}
 
 WIDE = 100.0
 """Places whose largest is so many times the smallest are drawn on a logarithmic axis."""
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis without powers of ten, and no more of them than there is room for."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+
+    low, high = axis.get_view_interval()
+    if high < WIDE * low:  # of less than two decades
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high > 5 * low else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
@@ -48,6 +65,9 @@ def _lines(name: str, group: str, rows: list[Row]) -> Picture:
         if min(places) > 0 and max(places) >= WIDE * min(places):
             axes.set_xscale("log")
         axes.set_xlabel(rows[0].case.axis)
+        axes.set_ylabel("value")
+        axes.set_title(group, fontsize=8, loc="left")
+        _plain_numbers(axes.yaxis)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=6.5)
     kinds = "Black: exact. Orange: upper bounds. Blue: lower bounds. Grey: guesses."
     return Picture(name, f"{group}: values against {rows[0].case.axis}", kinds, figure_of(axes))
@@ -66,4 +86,6 @@ def _errors(name: str, group: str, rows: list[Row]) -> Picture:
         axes.set_yticks(range(len(methods)), methods, fontsize=6.5)
         axes.invert_yaxis()
         axes.set_xlabel("times the exact value")
+        axes.set_title(group, fontsize=8, loc="left")
+        _plain_numbers(axes.xaxis)
     return Picture(name, f"{group}: against the exact value", "A point for each case.", figure_of(axes))

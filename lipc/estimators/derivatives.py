@@ -15,11 +15,16 @@ from lipc.bounds.quadratic import FREE, Quadratic, restrict
 from lipc.bounds.unrolled import LARGEST, LARGEST_UNIT, MOST_NUMBERS, Unrolled, derivative_slack, unroll
 from lipc.errors import QueryError
 from lipc.estimators.base import Limits, RefusedError, question_of
+from lipc.estimators.eigenvalue import by_eigenvalues
 from lipc.estimators.layers import layers_of
 from lipc.estimators.operator_norms import length
 from lipc.estimators.tied import LAST_BARRIER, Tied, TiedSdp
 from lipc.ir import Floats, Norm, Program
 from lipc.ir.norms import sign_rows
+
+MOST_AT_ONCE = 200
+"""Rows of Q up to which Newton's method alone finds the best multipliers. For more the eigenvalue form comes first: far
+from the best ones Q is near to singular, and Newton's steps lead nowhere."""
 
 MOST_EXACTLY = 300
 """Rows of Q up to which the best multipliers are sought as precisely as they can be found: a second."""
@@ -135,8 +140,10 @@ Search = Callable[[TiedSdp, Unrolled, Limits], Floats]
 
 
 def by_size(sdp: TiedSdp, unrolled: Unrolled, limits: Limits) -> Floats:
-    """Return the best numbers up to 1e-6, for more entries up to 1e-3 or so, and beyond by a first-order method."""
+    """Return the best numbers up to 1e-6, for more entries up to 1e-3, and beyond what first-order methods find."""
     size, start = len(sdp.quadratic.weights), sdp.first(unrolled)
+    if size > MOST_AT_ONCE:
+        start = by_eigenvalues(sdp, unrolled, start, limits)
     if size > MOST_BY_NEWTON:
         return sdp.descend(start, limits)
     return sdp.minimize(start, limits, LAST_BARRIER if size <= MOST_EXACTLY else COARSE_BARRIER)

@@ -28,9 +28,10 @@ class GeoLip(Estimator):
     """The natural SDP relaxation of ``max c' J v`` over the slopes of all neurons, by its closed form.
 
     In l_inf and l_2 as published; in l_1, whose ball has two corners for every input, for each of these while they are
-    few. Beyond 900 directions and neurons the multipliers are those of a first-order method, each step of which takes
-    one factorization (those of LipDiff, Wang et al., ICLR 2024, take an eigenvector). The bound holds all the same; it
-    is some per cent larger than the best one, for networks of many layers much larger.
+    few. Beyond 200 directions and neurons multipliers are sought in the eigenvalue form first (LipDiff, Wang et al.,
+    ICLR 2024, "On the scalability and memory efficiency of semidefinite programs for Lipschitz constant estimation of
+    neural networks"), and beyond 900 by first-order methods only: the bound holds all the same, but is some per cent
+    larger than the best one, for networks of many layers more.
     """
 
     name: ClassVar[str] = "geolip"
@@ -46,7 +47,7 @@ class GeoLip(Estimator):
                 rows.unrolled.inputs if norm is Norm.LINF else min(rows.unrolled.inputs, rows.unrolled.switches)
             )
             large = directions + rows.unrolled.switches > MOST_BY_NEWTON
-            note = "multipliers of a first-order method" if large else ""
+            note = "multipliers of first-order methods" if large else ""
             if norm is Norm.L1 and not large and 2 * rows.unrolled.inputs * rows.work <= MOST_CORNERS_WORK:
                 return Estimate(largest_over_corners(rows, limits), "l_1", "everywhere", note=late_note(limits))
             if norm is Norm.LINF:

@@ -322,5 +322,7 @@ class BranchAndBound:
     def _offer(self, x: Floats) -> None:
         assert self._certifier is not None
         witness = self._certifier.witness(x)
-        if witness is not None and witness.value > self.lower:
+        if witness is not None and (
+            self.best is None or witness.value > self.lower
+        ):  # 0, where the network is constant
             self.best = witness

@@ -137,6 +137,13 @@ def test_more_nodes_never_make_it_worse() -> None:
     assert last.value == pytest.approx(LipMip().estimate(program, Limits()).value, rel=2e-6)
 
 
+def test_the_branch_and_bound_is_exact_where_the_constant_is_0() -> None:
+    program = Query().ask(lipc.from_weights([np.zeros((2, 2)), np.ones((1, 2))], [np.ones(2), np.zeros(1)]).program)
+    found = JacobianCrown(10).estimate(program, Limits())
+    assert (found.kind, found.value) == (Kind.EXACT, 0.0)
+    assert found.witness is not None
+
+
 def test_a_fit_finds_the_end_of_a_reverse_weibull_distribution() -> None:
     rng = np.random.default_rng(5)
     values = 7.0 - 0.5 * rng.weibull(3.0, 2000)
