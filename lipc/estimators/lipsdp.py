@@ -27,7 +27,8 @@ class LipSdp(Estimator):
     mode
         ``neuron``: a multiplier for each neuron, any network. ``layer``: one for each layer, for chains of layers;
         looser. ``network``: what is sound of the published mode of that name, which is ``neuron``: its multipliers of
-        pairs of neurons give numbers below the Lipschitz constant (Pauli et al., IEEE Control Systems Letters 6, 2021).
+        pairs of neurons give numbers below the Lipschitz constant (Pauli et al., "Training robust neural networks using
+        Lipschitz bounds", IEEE Control Systems Letters 6, 2021).
     """
 
     name: ClassVar[str] = "lipsdp"

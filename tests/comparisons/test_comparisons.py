@@ -134,5 +134,14 @@ def test_pictures_and_page(found: Comparison) -> None:
     assert points.title == "h | i: against the exact value"
     for text in ("exact", "wide"):
         assert text in lines.svg()
+    # A PNG stands alone: its axes say what they are, in plain numbers.
+    for picture, name in ((lines, "g"), (points, "h | i")):
+        picture.figure.canvas.draw()
+        (axes,) = picture.figure.axes
+        assert axes.get_title(loc="left") == name
+        axis = axes.yaxis if picture is lines else axes.xaxis
+        shown = [label.get_text() for label in axis.get_ticklabels(which="both") if label.get_text()]
+        assert len(shown) >= 2
+        assert not any("10^" in text for text in shown)
     page = comparison_page(Comparison(tuple(row for row in found.rows if row.answer.method == "none")))
     assert "0 methods" in page
