@@ -130,31 +130,35 @@ def batch_pictures(records: Records, shape: tuple[int, int] | None = None) -> li
     return pictures + radii_pictures(radii, shape)
 
 
+def _sides(record: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the proven value, the lower side, of minima the upper one; and the other one."""
+    lower, upper = record["lower"], record["upper"]
+    return (upper, lower) if record["query"]["objective"] == "min" else (lower, upper)
+
+
 def _values(records: Records) -> Floats:
-    """Return the proven values: the lower sides, of minima the upper ones."""
-    sides = ["upper" if record["query"]["objective"] == "min" else "lower" for record in records]
-    found = [record[name] for record, name in zip(records, sides, strict=True)]
-    return np.array([value for value in found if value is not None], np.float64)
+    """Return the proven values."""
+    return np.array([value for value, _ in map(_sides, records) if value is not None], np.float64)
 
 
 def _sweeps(records: Records) -> list[Picture]:
     """Return a picture for each key that was swept: a line for each group of jobs that differ in nothing else."""
-    by_key: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    by_key: dict[str, dict[str, list[tuple[float, float, float]]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        (value,) = _values([record]) if len(_values([record])) else (None,)
-        if value is None:
+        proven, other = _sides(record)
+        if proven is None:
             continue
         name = str(record["id"])
         for found in SWEPT.finditer(name):
             rest = (name[: found.start()] + name[found.end() :]).strip()
-            by_key[found[1]][rest].append((float(found[2]), float(value)))
+            by_key[found[1]][rest].append((float(found[2]), proven, np.nan if other is None else other))
     pictures = []
     for key, groups in by_key.items():
         lines = {}
         for rest, points in groups.items():
-            at, values = np.array(sorted(points)).T
-            lines[rest or "all"] = (at, values)
-        if max(len(at) for at, _ in lines.values()) > 1:
+            at, values, others = np.array(sorted(points)).T
+            lines[rest or "all"] = (at, values, others)
+        if max(len(at) for at, *_ in lines.values()) > 1:
             title = f"The answer against {key}"
             pictures.append(against(f"against-{key}", title, lines, key, "proven value"))
     return pictures

@@ -14,6 +14,7 @@ from lipc.reports.figures import (
     GRID,
     MUTED,
     SECOND,
+    SMALL,
     THIRD,
     WIDTH,
     Picture,
@@ -185,8 +186,8 @@ def _row(name: str, title: str, records: Records, shape: tuple[int, int]) -> Pic
             place.set_yticks([])
             for spine in place.spines.values():
                 spine.set_edgecolor(GRID)
-        axes[0, column].set_title(f"{record['id']}: class {record['label']}", fontsize=7, color=MUTED)
-        axes[1, column].set_title(f"{found['output']} at {at_most(found['distance'], 3)}", fontsize=7, color=MUTED)
+        axes[0, column].set_title(f"{record['id']}: class {record['label']}", fontsize=SMALL, color=MUTED)
+        axes[1, column].set_title(f"{found['output']} at {at_most(found['distance'], 3)}", fontsize=SMALL, color=MUTED)
     radii = ", ".join(at_least(record["radius"]) for record in records)
     text = f"Radii {radii}. Below each: the nearest point of another class that was found, and how far it is."
     return Picture(name, title, text, figure)
