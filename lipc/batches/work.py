@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from errno import ENOMEM
 from time import monotonic
 
 from lipc.batches.radii import radius_record
@@ -59,8 +60,9 @@ class _Desk:
     def answer(self, job: Job) -> Record:
         """Return the record of a job, whatever comes of it."""
         begun = monotonic()
+        memory = self.service.memory if job.memory is None else job.memory
         try:
-            with capped(self.service.memory if job.memory is None else job.memory):
+            with capped(memory):
                 record = self._solve(job)
         except LipcError as error:
             record = failure(job, " ".join(str(error).split()))
@@ -68,7 +70,11 @@ class _Desk:
             self.networks.clear()
             record = failure(job, OUT_OF_MEMORY)
         except Exception as error:  # a bug, or a library in need of memory: the other jobs are not to suffer
-            record = failure(job, f"internal error: {type(error).__name__}: {' '.join(str(error).split())}")
+            reason = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}"
+            if memory is not None and _says_memory(error):
+                self.networks.clear()
+                reason = OUT_OF_MEMORY
+            record = failure(job, reason)
         return {**record, "seconds": round(monotonic() - begun, 6)}
 
     def _solve(self, job: Job) -> Record:
@@ -117,6 +123,11 @@ def failure(job: Job, error: str) -> Record:
         "query": {"model": job.model},
         "error": error,
     }
+
+
+def _says_memory(error: Exception) -> bool:
+    """Return whether an error is what extension modules, or the loader of them, raise where memory ends."""
+    return isinstance(error, SystemError | ImportError) or getattr(error, "errno", None) == ENOMEM
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from lipc.ir import Floats
 from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
 from lipc.reports.page import Section, details, gallery, page, paragraphs, table
 from lipc.reports.radii import is_radius, radii_pictures, radii_table, radii_words
-from lipc.reports.words import SUBJECTS, at_least, side
+from lipc.reports.words import SUBJECTS, at_least, counted, side
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -75,7 +75,7 @@ def _headline(records: Records) -> str:
     parts = [f"{closed} answered"]
     parts += [f"{opened} open"] if opened else []
     parts += [f"{failed} failed"] if failed else []
-    return f"{len(records)} questions: {', '.join(parts)}"
+    return f"{counted(len(records), 'question')}: {', '.join(parts)}"
 
 
 def _words(records: Records) -> list[str]:
@@ -88,7 +88,7 @@ def _words(records: Records) -> list[str]:
         f"{'Network' if len(models) == 1 else 'Networks'}: {shown}.",
         *_pair_words(constants),
         *(radii_words(radii) if radii else []),
-        f"{failed} questions failed; the reasons stand below." if failed else "",
+        f"{counted(failed, 'question')} failed; the reasons stand below." if failed else "",
         f"Seconds of work: {seconds.sum():.1f} in all, {np.median(seconds):.3g} in the middle, {seconds.max():.3g} at "
         "most.",
     ]
@@ -100,9 +100,9 @@ def _pair_words(records: Records) -> list[str]:
         return []
     closed, opened, _ = _counts(records)
     words = [
-        f"{closed} answers are exact: a witness proves the lower side in exact arithmetic, and the upper side agrees "
-        f"within what was asked.",
-        f"{opened} pairs are open: valid bounds, cut short by a limit." if opened else "",
+        f"{counted(closed, 'answer is', 'answers are')} exact: a witness proves the lower side in exact arithmetic, "
+        f"and the upper side agrees within what was asked.",
+        f"{counted(opened, 'pair is', 'pairs are')} open: valid bounds, cut short by a limit." if opened else "",
     ]
     kinds = Counter(str(record["upper_kind"]) for record in records if record["certified"])
     if kinds["solver"]:
@@ -173,7 +173,7 @@ def _listed(answered: Records, make: Callable[[Records], str]) -> str:
     text = make(shown)
     if len(shown) < len(answered):
         text = paragraphs(f"{len(shown)} of {len(answered)}: the open ones and the slowest.") + text
-    return text if len(shown) <= 20 else details(f"{len(shown)} answers", text)
+    return text if len(shown) <= 20 else details(counted(len(shown), "answer"), text)
 
 
 def _answers(records: Records) -> str:

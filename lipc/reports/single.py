@@ -21,7 +21,7 @@ from lipc.reports.figures import (
     pair_over_time,
 )
 from lipc.reports.page import Section, details, facts, gallery, grid, page, paragraphs
-from lipc.reports.words import certificate, domain_words, headline, question_words
+from lipc.reports.words import certificate, domain_words, headline, question_words, side_words
 
 SMALLEST_IMAGE = 25
 """Inputs that are a square number are drawn as an image from here on, where nobody names a shape."""
@@ -124,7 +124,8 @@ def file_digests(result: Mapping[str, Any]) -> str:
 
 def _question_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     query = result["query"]
-    return [("network", str(query["model"])), ("asked", question_words(query)), ("domain", domain_words(query))]
+    domain = domain_words(query) + side_words(result.get("question", {}).get("domains", []))
+    return [("network", str(query["model"])), ("asked", question_words(query)), ("domain", domain)]
 
 
 def _effort_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:

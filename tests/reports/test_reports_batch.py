@@ -17,6 +17,7 @@ from lipc.errors import ResultError
 from lipc.jobs import Job
 from lipc.query import Query, ball
 from lipc.reports import Report, open_report
+from lipc.reports.batch import batch_pictures
 from lipc.reports.radii import against_attack, share_left
 from lipc.reports.words import at_least, at_most
 from lipc.verify import verify
@@ -160,3 +161,16 @@ def test_verify_says_that_it_checks_neither() -> None:
     for record in (radius(1, 0.1, 0.2), failed(2)):
         with pytest.raises(ResultError, match=r"is a certified radius|is the record of a failed job"):
             verify(record)
+
+
+def test_open_pairs_of_a_sweep_are_seen(solved: dict[str, Any]) -> None:
+    def swept(number: int, lower: float, upper: float | None) -> dict[str, Any]:
+        return {**line(number, solved), "id": f"radius=0.{number}", "lower": lower, "upper": upper}
+
+    def said(records: list[dict[str, Any]]) -> str:
+        return next(each.text for each in batch_pictures(records) if each.name == "against-radius")
+
+    closed = [swept(1, 1.0, 1.0), swept(2, 2.0, 2.0000001)]
+    assert said(closed) == "2 results."
+    assert said([*closed, swept(3, 2.0, None)]) == "3 results."
+    assert "the other side of a pair that is open" in said([*closed, swept(3, 2.0, 3.0)])
