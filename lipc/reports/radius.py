@@ -45,8 +45,7 @@ def radius_page(result: Mapping[str, Any], shape: tuple[int, int] | None = None)
     sections.append(Section("The other classes", _classes(result)))
     effort = [
         ("status", str(result["status"]).replace("_", " ")),
-        ("solved by", str(result["solver"])),
-        ("constants", str(result["solves"])),
+        ("constants", f"{result['solves']} solved by {result['solver']}" if result["solves"] else "none was needed"),
         ("seconds", f"{result['time']:.2f}"),
     ]
     sections.append(Section("What it took", facts(effort)))
