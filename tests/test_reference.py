@@ -15,6 +15,7 @@ import highspy
 import numpy as np
 import pyscipopt
 import pytest
+from spread import spread
 
 import lipc
 from lipc import Functional, Norm, Options, Query, Result, ball, box
@@ -72,9 +73,7 @@ TRAINED = "syn_10-20-30-20-2_trained_s0"
 SMALL = ["tiny_2-8-8-1_s0", "tiny_4-10-10-1_s0", *[f"digits17_64-20-20-20-2_s0_p{k}" for k in range(3)]]
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(("name", "norm", "mode"), spread(SMALL, ["linf", "l1"], ["reverse", "forward"], every=3))
 def test_quick_cases(shared: Path, cases: dict[str, Any], name: str, norm: str, mode: str) -> None:
     check(shared, cases[name], norm, solve(shared, cases[name], norm, mode))
 
@@ -91,9 +90,12 @@ def ask_both(shared: Path, case: dict[str, Any], norm: str, limit: float) -> tup
     return own, by_solver
 
 
-@pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize(
-    "name", [*SMALL[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in [*SMALL[3:], TRAINED])]
+    ("name", "norm"),
+    [
+        *spread(SMALL, ["linf", "l1"], every=3),
+        *(pytest.param(TRAINED, norm, marks=pytest.mark.slow) for norm in ("linf", "l1")),
+    ],
 )
 def test_both_searches_say_the_same(shared: Path, cases: dict[str, Any], name: str, norm: str) -> None:
     """Of the reference cases that both finish."""
@@ -123,18 +125,19 @@ def test_slow_cases(shared: Path, cases: dict[str, Any], name: str, norm: str) -
     check(shared, cases[name], norm, solve(shared, cases[name], norm))
 
 
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize(
     "name",
     ["small_10-20-20-1_s0", "small_10-15-15-15-1_s0", "syn_10-20-30-20-2_rand_s0", "mnist17_784-20-20-20-2_s0_p1"],
 )
-def test_a_second_of_a_hard_case_gives_a_pair_around_the_reference(
-    shared: Path, cases: dict[str, Any], name: str, norm: str
+def test_a_hard_case_cut_short_gives_a_pair_around_the_reference(
+    shared: Path, cases: dict[str, Any], name: str, norm: str, seconds: float
 ) -> None:
     if norm not in cases[name]["reference"]:
         pytest.skip("no reference in this norm")
     reference = cases[name]["reference"][norm]
-    result = solve(shared, cases[name], norm, limit=1.0)
+    result = solve(shared, cases[name], norm, limit=seconds)
     assert result.lower <= result.upper
     assert result.upper >= reference["value"] * (1 - RELATIVE)
     if reference["kind"] == "exact":
@@ -174,8 +177,9 @@ def optimum_of_highs(path: Path) -> float:
     return float(solver.getInfo().objective_function_value)
 
 
-@pytest.mark.parametrize("ending", ["mps", "lp", "mps.gz"])
-@pytest.mark.parametrize("name", ["tiny_2-8-8-1_s0", "digits17_64-20-20-20-2_s0_p0"])
+@pytest.mark.parametrize(
+    ("name", "ending"), spread(["tiny_2-8-8-1_s0", "digits17_64-20-20-20-2_s0_p0"], ["mps", "lp", "mps.gz"], every=2)
+)
 def test_the_file_has_the_answer_as_its_optimum(
     shared: Path,
     cases: dict[str, Any],
