@@ -536,7 +536,7 @@ LIES: dict[str, tuple[Callable[[Task], Outcome], ...]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_no_lie_makes_the_lower_bound_wrong(lie: str, mode: str) -> None:
     asked, exact = not_trivial()._replace(mode=mode), exact_once()
-    result = lipc.solve(compiled_once(mode), solver=Liar(*LIES[lie]), options=Options(time_limit=1.0))
+    result = lipc.solve(compiled_once(mode), solver=Liar(*LIES[lie]), options=Options(time_limit=0.5))
     assert 0 < result.lower <= exact * (1 + 1e-12)
     assert result.lower <= result.upper < np.inf
     assert result.solver == "liar 1"

@@ -208,14 +208,14 @@ def test_the_file_has_the_answer_as_its_optimum(
 
 MODELS = [
     ("test/test_nano.onnx", "test/test_nano.vnnlib"),
-    ("test/test_tiny.onnx", "test/test_tiny.vnnlib"),
+    pytest.param("test/test_tiny.onnx", "test/test_tiny.vnnlib", marks=pytest.mark.slow),
     ("test/test_small.onnx", "test/test_small.vnnlib"),
     ("test/test_sat.onnx", "test/test_prop.vnnlib"),
-    ("test/test_unsat.onnx", "test/test_prop.vnnlib"),
+    pytest.param("test/test_unsat.onnx", "test/test_prop.vnnlib", marks=pytest.mark.slow),
     ("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_1.vnnlib"),
-    ("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_2.vnnlib"),
+    pytest.param("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_2.vnnlib", marks=pytest.mark.slow),
     ("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_3.vnnlib"),
-    ("mnistfc/mnist-net_256x2.onnx", "mnistfc/prop_0_0.03.vnnlib"),
+    pytest.param("mnistfc/mnist-net_256x2.onnx", "mnistfc/prop_0_0.03.vnnlib", marks=pytest.mark.slow),
     ("mnistfc/mnist-net_256x2.onnx", "mnistfc/prop_0_0.05.vnnlib"),
     pytest.param("verivital/Convnet_maxpool.onnx", "verivital/prop_0_0.004.vnnlib", marks=pytest.mark.slow),
     pytest.param("cifar10_resnet/resnet_2b.onnx", "cifar10_resnet/prop_0_eps_0.008.vnnlib", marks=pytest.mark.slow),
