@@ -117,8 +117,8 @@ class Compiled:
         return replace(self, trail=trail, mip=_lowered(trail, self.formulation)) if _sdp_steps(trail) else self
 
     def lowered(self, program: Program) -> MixedIntegerProgram:
-        """Return the program of this question with other bounds, lowered as this one was."""
-        return _lowered(self.trail, self.formulation, program)
+        """Return the program of this question with other bounds, lowered as this one was, in its units."""
+        return _lowered(self.trail, self.formulation, program, self.mip)
 
     @property
     def neurons(self) -> Neurons:
@@ -208,10 +208,12 @@ def _with_sdp(transformation: Pass) -> Pass:
     return replace(transformation, known="sdp") if isinstance(transformation, Jacobian) else transformation
 
 
-def _lowered(trail: Trail, formulation: Formulation, program: Program | None = None) -> MixedIntegerProgram:
+def _lowered(
+    trail: Trail, formulation: Formulation, program: Program | None = None, like: MixedIntegerProgram | None = None
+) -> MixedIntegerProgram:
     """Return the program at the end of a trail, or one like it, with the SDP bound as a row where that pays."""
     limit = any(_is_limited(*each) for each in _sdp_steps(trail))
-    return lower(program or trail.program, limit=limit, formulation=formulation)
+    return lower(program or trail.program, limit=limit, formulation=formulation, like=like)
 
 
 def _maximizes(program: Program) -> bool:

@@ -158,9 +158,17 @@ def write(compiled: Compiled, parts: Split, folder: Path) -> None:
 
 
 def _entry(piece: Piece) -> dict[str, object]:
+    from lipc.formats.sidecar import objective_of
+
     decided = {str(place): value for place, value in enumerate(piece.direction.tolist()) if value == value}
     neurons = [{"name": each.name, "entry": each.entry, "on": each.on} for each in piece.neurons]
-    return {"bound": _number(piece.bound), "output": piece.output.tolist(), "direction": decided, "neurons": neurons}
+    return {
+        "bound": _number(piece.bound),
+        "objective": objective_of(piece.program),
+        "output": piece.output.tolist(),
+        "direction": decided,
+        "neurons": neurons,
+    }
 
 
 def _number(value: float) -> float | None:
@@ -173,7 +181,7 @@ def _manifest(compiled: Compiled, parts: Split, entries: list[dict[str, object]]
     manifest = {
         "schema": SCHEMA,
         "query": compiled.describe(),
-        "answer": "the largest of known.value and of the optima of all files, each of which minimizes the negative",
+        "answer": "the largest of known.value and, of all files, of sign * scale * (the least OBJ) + constant",
         "gap": parts.gap,
         "lower": parts.lower,
         "upper": _number(parts.upper),

@@ -127,20 +127,24 @@ def sidecar(program: MixedIntegerProgram, *, facts: Mapping[str, object]) -> dic
     taken = sorted(set(_OWN) & set(facts))
     if taken:
         raise InternalError(f"a fact may not be called {taken[0]!r}: the sidecar has that key itself")
-    objective = {
-        "sense": program.sense.value,
-        "sign": -1 if program.sense is Sense.MAXIMIZE else 1,
-        "scale": float(program.objective_scale),
-        "constant": float(program.constant),
-    }
     return {
         "schema": SCHEMA,
         "generator": f"lipc {__version__}",
-        "objective": objective,
+        "objective": objective_of(program),
         **facts,
         "columns": [_block(block) | _scales(program.column_scale[block.columns]) for block in program.columns],
         "rows": [_block(block) for block in program.rows],
         "program": _packed(program),
+    }
+
+
+def objective_of(program: MixedIntegerProgram) -> dict[str, object]:
+    """Return how the objective of a file leads to the original one: ``sign * scale * OBJ + constant``."""
+    return {
+        "sense": program.sense.value,
+        "sign": -1 if program.sense is Sense.MAXIMIZE else 1,
+        "scale": float(program.objective_scale),
+        "constant": float(program.constant),
     }
 
 

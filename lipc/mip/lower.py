@@ -43,7 +43,13 @@ ROUNDED = 1e-12
 """More than the rounding of an objective's coefficients, relative to its absolute terms."""
 
 
-def lower(program: Program, *, limit: bool = False, formulation: Formulation = "bigm") -> MixedIntegerProgram:
+def lower(
+    program: Program,
+    *,
+    limit: bool = False,
+    formulation: Formulation = "bigm",
+    like: MixedIntegerProgram | None = None,
+) -> MixedIntegerProgram:
     """Return the mixed-integer program of a program.
 
     Bounds that the program carries become the big-M coefficients; missing ones are found by interval arithmetic.
@@ -54,6 +60,8 @@ def lower(program: Program, *, limit: bool = False, formulation: Formulation = "
         How bits switch rows. Where a bit is not one column (or 1 minus one), its rows are big-M rows all the same.
     limit
         Add a row that keeps the objective within its bounds: worth it where the relaxation does not know them.
+    like
+        What the program with other bounds was lowered to: the units of its columns and objective are kept.
 
     Raises
     ------
@@ -67,7 +75,7 @@ def lower(program: Program, *, limit: bool = False, formulation: Formulation = "
         lowering.expressions.append(lowering.lower_op(value, op))
     if limit:
         lowering.limit()
-    return absorb_tiny_coefficients(scale(lowering.finish()))
+    return absorb_tiny_coefficients(scale(lowering.finish(), like=like))
 
 
 @dataclass(eq=False)

@@ -18,7 +18,9 @@ SANE = (2.0**-10, 2.0**20)
 """Magnitudes that a model file keeps as they are, for people to recognize their numbers."""
 
 
-def scale(program: MixedIntegerProgram, sane: tuple[float, float] = SANE) -> MixedIntegerProgram:
+def scale(
+    program: MixedIntegerProgram, sane: tuple[float, float] = SANE, like: MixedIntegerProgram | None = None
+) -> MixedIntegerProgram:
     """Return an equivalent program whose magnitudes lie within `sane`, or were brought near 1.
 
     Parameters
@@ -26,6 +28,9 @@ def scale(program: MixedIntegerProgram, sane: tuple[float, float] = SANE) -> Mix
     sane
         Columns (by their larger bound), rows and the cost (by their largest coefficient) within these limits stay.
         ``(1, 1)`` brings all of them near 1. Integral columns always stay.
+    like
+        A program with the same columns: they and the objective get its scales, only rows are brought near 1. `program`
+        must not be scaled yet.
 
     Returns
     -------
@@ -33,13 +38,14 @@ def scale(program: MixedIntegerProgram, sane: tuple[float, float] = SANE) -> Mix
         With `column_scale` and `objective_scale` that lead back.
     """
     magnitude = np.maximum(np.abs(program.column_lower), np.abs(program.column_upper))
-    columns = np.where(program.integer, 1.0, _powers(magnitude, sane))
+    columns = np.where(program.integer, 1.0, _powers(magnitude, sane)) if like is None else like.column_scale
     matrix = program.matrix
     data = matrix.data * columns[matrix.indices]
     rows = _powers(_largest_in_rows(matrix, data), sane)
     data = data / np.repeat(rows, np.diff(matrix.indptr))
     cost = program.cost * columns
-    objective = float(_powers(np.abs(cost).max(initial=0.0, keepdims=True), sane)[0])
+    largest = np.abs(cost).max(initial=0.0, keepdims=True)
+    objective = float(_powers(largest, sane)[0]) if like is None else like.objective_scale
     return replace(
         program,
         matrix=csr_array((data, matrix.indices.copy(), matrix.indptr.copy()), shape=matrix.shape),

@@ -82,6 +82,8 @@ class BranchAndBound:
     hand_over
         Is asked at each node that is to be split, with the number of entries that are free; it returns a bound that
         it claims, and the node is done, or `None`.
+    on_left
+        Takes each node that can be neither refuted, nor reached, nor split, with its bound: see `left`.
     trouble
         What went wrong on the way without being in the way of the answer.
 
@@ -107,6 +109,7 @@ class BranchAndBound:
         self.possible = Possible(program, self.unrolled.places, deadline)
         self.regions = Regions(program, deadline=deadline)
         self.hand_over: Callable[[Node, int], float | None] = lambda *_: None
+        self.on_left: Callable[[Node], None] = lambda _: None
         self.incumbents = Incumbents(program, question, self.unrolled, deadline)
         self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
         self.neurons_first = self.unrolled.inputs > len(self.unrolled.places)
@@ -253,7 +256,7 @@ class BranchAndBound:
             try:
                 bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
             except QueryError:  # rounding leaves no multipliers
-                self.left = max(self.left, node.bound)
+                self._leave(node)
         brought = max(bound, self.goal)
         if node.decision is not None and brought > -np.inf:
             self.costs.record(node.decision, brought)
@@ -467,5 +470,9 @@ class BranchAndBound:
                 states[free[0]] = side
                 self._push(replace(node, states=states, bound=bound, decision=None))
             return bound
-        self.left = max(self.left, bound)
+        self._leave(replace(node, bound=bound))
         return bound
+
+    def _leave(self, node: Node) -> None:
+        self.left = max(self.left, node.bound)
+        self.on_left(node)

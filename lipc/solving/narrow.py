@@ -59,8 +59,11 @@ def narrow(
     bound = _bound(tight, cutoff)
     if bound is None:
         return None
-    lowered = compiled.lowered(_with_states(tight, whole))
-    return Narrowed(_with_columns(lowered, compiled.mip, lower, upper), bound)
+    stated = _with_states(tight, whole)
+    if _is_contradictory(interval_bounds(stated)):
+        # A neuron that is off where it cannot be negative, so at 0: bounds take it for on. Rows of the whole do not.
+        return Narrowed(replace(compiled.mip, column_lower=lower, column_upper=upper), bound)
+    return Narrowed(_with_decisions(compiled.lowered(stated), compiled.mip, lower, upper), bound)
 
 
 def _bounds_within(
@@ -92,11 +95,15 @@ def _bound(program: Program, cutoff: float) -> float | None:
     bounds = interval_bounds(program)
     known = bounds[program.result]
     bounds[program.result] = Interval(np.maximum(known.lower, cutoff), known.upper)
-    if any((each.lower > each.upper).any() for each in bounds.values()):
+    if _is_contradictory(bounds):
         return None
     relaxation = Relaxation(program, bounds)
     bound, point = relaxation.extreme(program.result, 0, -1)
     return None if point is None and relaxation.is_refuted() else bound
+
+
+def _is_contradictory(bounds: Mapping[int, Interval]) -> bool:
+    return any((each.lower > each.upper).any() for each in bounds.values())
 
 
 def _with_states(program: Program, whole: Mapping[int, Interval]) -> Program:
@@ -115,22 +122,11 @@ def _with_states(program: Program, whole: Mapping[int, Interval]) -> Program:
     return program.with_bounds(bounds)
 
 
-def _with_columns(
+def _with_decisions(
     program: MixedIntegerProgram, whole: MixedIntegerProgram, lower: Floats, upper: Floats
 ) -> MixedIntegerProgram:
-    """Return a program in the units of the whole (powers of two), with what is decided as bounds of its columns."""
-    units, objective = whole.column_scale / program.column_scale, program.objective_scale / whole.objective_scale
-    matrix = program.matrix.copy()
-    matrix.data *= units[matrix.indices]
-    low, high = program.column_lower / units, program.column_upper / units
+    """Return a program with what is decided as bounds of its columns, which have the units of the whole."""
+    low, high = program.column_lower.copy(), program.column_upper.copy()
     decided = np.flatnonzero((lower == upper) & (whole.column_lower < whole.column_upper))
     low[decided], high[decided] = lower[decided], upper[decided]
-    return replace(
-        program,
-        matrix=matrix,
-        cost=program.cost * units * objective,
-        column_lower=low,
-        column_upper=high,
-        column_scale=whole.column_scale,
-        objective_scale=whole.objective_scale,
-    )
+    return replace(program, column_lower=low, column_upper=high)

@@ -13,6 +13,18 @@ NEARLY_ZERO = 1e-6
 """An answer this small next to the sum of the absolute terms of the objective is as good as 0: rounding is its size."""
 
 
+FINEST = 1e-9
+"""Proofs in floating point do not come closer, relatively."""
+
+
+def with_gap(value: float, gap: float, magnitude: float) -> float:
+    """Return what an upper side need not be below: a value, and a relative gap (see `relative_gap`).
+
+    A hair less than the gap, for rounding.
+    """
+    return value + max(gap * (1 - 1e-6), FINEST) * max(abs(value), NEARLY_ZERO * magnitude)
+
+
 def relative_gap(lower: float, upper: float, magnitude: float) -> float:
     """Return the gap relative to the larger side, or to what counts as 0 next to a magnitude where that is more."""
     scale = max(abs(upper), abs(lower), NEARLY_ZERO * magnitude)

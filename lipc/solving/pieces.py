@@ -25,6 +25,7 @@ from lipc.search.branching import BranchAndBound
 from lipc.search.nodes import Node
 from lipc.solving.narrow import BELOW_ATTAINED, narrow
 from lipc.solving.node_columns import NodeColumns, check_forward
+from lipc.solving.pair import NEARLY_ZERO, with_gap
 from lipc.solving.witnesses import Witnesses
 
 START_SECONDS = 2.0
@@ -86,7 +87,8 @@ class Split:
     nodes
         Nodes of the search that made them.
     gap
-        What was left out holds no more than `lower`, and this part of it.
+        What was left out holds no more than `lower`, and this part of it (or of what counts as 0 next to the terms of
+        the objective, `lipc.solving.pair.NEARLY_ZERO`).
     """
 
     pieces: tuple[Piece, ...]
@@ -128,6 +130,7 @@ class _Cutter:
 
     def __init__(self, compiled: Compiled, options: Options) -> None:
         self.compiled, self.options = compiled, options
+        self.magnitude = compiled.mip.magnitude
         self.deadline = monotonic() + options.time_limit
         check_forward(compiled)
         regions = Regions(compiled.asked, deadline=self.deadline)
@@ -136,16 +139,21 @@ class _Cutter:
             self.tree = BranchAndBound(compiled.reduced_exactly, self._target, self.witnesses.offer, self.deadline)
         except QueryError as error:
             raise QueryError(error.message, hint=AS_ONE) from None
+        self.unsettled: list[Node] = []
+        self.tree.on_left = self.unsettled.append
         self.columns = NodeColumns(compiled, self.tree)
 
     def _target(self) -> float:
+        """Return what a piece is of interest above: norms are never below 0."""
         best = self.witnesses.best
-        return 0.0 if best is None else best.value * (1 + self.options.gap)
+        return with_gap(0.0 if best is None else best.value, self.options.gap, self.magnitude)
 
     def _cutoff(self) -> float:
         """Return what a piece is of interest for, a little less: passes before may have rounded coefficients."""
         best = self.witnesses.best
-        return -np.inf if best is None else best.value * (1 - BELOW_ATTAINED)
+        if best is None:
+            return -np.inf
+        return best.value - BELOW_ATTAINED * max(best.value, NEARLY_ZERO * self.magnitude)
 
     def cut(self, pieces: int) -> Split:
         """Return the pieces."""
@@ -156,25 +164,31 @@ class _Cutter:
         try:
             tree.relax()
             while True:
-                while len(tree.open) < pieces and not tree.is_complete and monotonic() < self.deadline:
+                while len(tree.open) + len(self.unsettled) < pieces and not self._is_done():
                     tree.run(most_nodes=tree.nodes + 1)
-                new = [node for node in tree.open_nodes() if self._is_open(node) and node not in found]
+                new = [node for node in self._nodes() if self._is_open(node) and node not in found]
                 found.update((node, self._piece(node, min(work, left))) for node in new)
                 left = max(left - work * len(new), 0.0)
                 void = [node for node in new if found[node] is None]
                 tree.discard(void)
+                self.unsettled[:] = [node for node in self.unsettled if node not in void]
                 if not void or not left or monotonic() >= self.deadline:
                     break
         except QueryError as error:  # numbers too far apart for its factorizations
             raise QueryError(error.message, hint=AS_ONE) from None
-        if tree.left > self._target():
-            raise QueryError("a part of the question can be neither searched nor cut", hint=AS_ONE)
-        kept = (piece for node in tree.open_nodes() if (piece := found.get(node)) and piece.bound > self._target())
+        kept = (piece for node in self._nodes() if (piece := found.get(node)) and piece.bound > self._target())
         best = self.witnesses.best
         lower = 0.0 if best is None else best.value
         cut = tuple(sorted(kept, key=lambda piece: -piece.bound))
         upper = min(tree.upper, self.compiled.bound)
         return Split(cut, best, lower, max(lower, upper), tree.nodes, self.options.gap)
+
+    def _is_done(self) -> bool:
+        return self.tree.is_complete or monotonic() >= self.deadline
+
+    def _nodes(self) -> list[Node]:
+        """Return the nodes that are pieces: what is open, and what the search can do nothing about."""
+        return [*self.tree.open_nodes(), *self.unsettled]
 
     def _is_open(self, node: Node) -> bool:
         return node.bound > self._target()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -57,6 +59,21 @@ def test_only_the_units_change(seed: int, sane: tuple[float, float]) -> None:
     expected = given.matrix.toarray() * scaled.column_scale * factors[:, None]
     assert (scaled.matrix.toarray() == expected).all()
     assert (np.isfinite(scaled.row_lower) == np.isfinite(given.row_lower)).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_units_of_another_program_are_kept_and_rows_brought_near_one(seed: int) -> None:
+    whole = random_program(seed)
+    like = scale(whole)
+    # What is decided in a part may leave a hair of a column.
+    part = replace(whole, column_lower=whole.column_lower * 2.0**-50, column_upper=whole.column_upper * 2.0**-50)
+    scaled = scale(part, like=like)
+    assert (scaled.column_scale == like.column_scale).all()
+    assert scaled.objective_scale == like.objective_scale
+    assert (scaled.column_upper == like.column_upper * 2.0**-50).all()
+    largest = abs(scaled.matrix).max(axis=1).toarray().ravel()
+    assert ((largest == 0) | ((largest >= 2.0**-10) & (largest <= 2.0**20))).all()
+    assert (scaled.matrix.toarray() == like.matrix.toarray()).all()
 
 
 @pytest.mark.parametrize("seed", range(10))

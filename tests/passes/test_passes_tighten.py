@@ -123,7 +123,8 @@ def test_the_optimum_stays_with_a_cutoff_below_it(mode: Mode, norm: Norm) -> Non
     cutoff = exact.value * (1 - 1e-9)
     plain, cut_off = (Tighten(cutoff=c).apply(free).program.bounds[free.result] for c in (float("-inf"), cutoff))
     assert cut_off.lower[0] == cutoff
-    assert cutoff <= cut_off.upper[0] <= plain.upper[0]
+    # Two linear programs end at multipliers that prove bounds apart by rounding.
+    assert cutoff <= cut_off.upper[0] <= plain.upper[0] * (1 + 1e-12)
 
 
 def test_a_cutoff_of_a_minimum_is_an_upper_one() -> None:

@@ -14,11 +14,8 @@ from lipc.ir import Norm
 from lipc.options import Options, Report
 from lipc.solvers.base import Ending, Solver
 from lipc.solving.correspondence import Correspondence
-from lipc.solving.pair import NEARLY_ZERO, Pair
+from lipc.solving.pair import Pair, with_gap
 from lipc.solving.witnesses import Witnesses
-
-FINEST = 1e-9
-"""The smallest relative gap that is worth a proof of the upper side."""
 
 PROOF_SECONDS = 1.0
 """Time beyond the limit for certifying what the solver left."""
@@ -99,12 +96,10 @@ class State:
         """Return what an upper side need not be below: what is attained, and the gap that was asked for."""
         if self.pair.lower == -np.inf:
             return -np.inf
-        # A hair less than the gap, for rounding; and proofs in floating point do not come closer than `FINEST`.
-        gap = max(self.options.gap * (1 - 1e-6), FINEST)
         goal = self.pair.lower
         if self.witnesses.norm is Norm.L2 and self.pair.trusted and np.isfinite(self.pair.claimed):
             goal = max(goal, self.pair.claimed)  # the program's ball is larger than that of l_2, and so is its optimum
-        return goal + gap * max(abs(goal), NEARLY_ZERO * self.pair.magnitude)
+        return with_gap(goal, self.options.gap, self.pair.magnitude)
 
     @property
     def has_value(self) -> bool:
