@@ -21,8 +21,8 @@ from lipc.certify import Certifier, Regions, Witness
 from lipc.errors import LipcError, SolutionError
 from lipc.evidence import Evidence, read_evidence
 from lipc.formats.sidecar import ModelMap, read_sidecar
-from lipc.formats.solution_text import LARGEST
 from lipc.formats.solutions import SolutionFile, read_solution
+from lipc.formats.styles.text import LARGEST
 from lipc.ir import Floats, Sense, evaluate, pullback
 from lipc.mip import MixedIntegerProgram
 from lipc.solving.witnesses import certified_near
