@@ -11,9 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import highspy
 import numpy as np
-import pyscipopt
 import pytest
 from spread import spread
 
@@ -21,6 +19,7 @@ import lipc
 from lipc import Functional, Norm, Options, Query, Result, ball, box
 from lipc.cli.main import main
 from lipc.formats import read_sidecar
+from tests.solvers.solving import by_highs, by_scip
 
 RELATIVE = 1e-5
 
@@ -157,26 +156,6 @@ def box_options(case: dict[str, Any], folder: Path) -> list[str]:
     return ["--box", str(folder / "low.npy"), str(folder / "high.npy")]
 
 
-def optimum_of_scip(path: Path) -> float:
-    model = pyscipopt.Model()
-    model.hideOutput()
-    model.readProblem(str(path))
-    model.setParam("limits/gap", 0.0)
-    model.optimize()
-    assert model.getStatus() == "optimal"
-    return float(model.getObjVal())
-
-
-def optimum_of_highs(path: Path) -> float:
-    solver = highspy.Highs()
-    solver.silent()
-    assert solver.readModel(str(path)) == highspy.HighsStatus.kOk
-    solver.setOptionValue("mip_rel_gap", 1e-7)
-    solver.run()
-    assert solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
-    return float(solver.getInfo().objective_function_value)
-
-
 @pytest.mark.parametrize(
     ("name", "ending"), spread(["tiny_2-8-8-1_s0", "digits17_64-20-20-20-2_s0_p0"], ["mps", "lp", "mps.gz"], every=2)
 )
@@ -198,7 +177,7 @@ def test_the_file_has_the_answer_as_its_optimum(
     answer = json.loads(capfd.readouterr().out)
     sidecar = read_sidecar(tmp_path / "model.map.json")
     assert sidecar.sign == -1
-    for optimum in (optimum_of_scip, optimum_of_highs):
+    for optimum in (by_scip, by_highs):
         found = sidecar.original(optimum(path))
         assert found == pytest.approx(answer["lower"], rel=RELATIVE)
         assert found == pytest.approx(case["reference"]["linf"]["value"], rel=RELATIVE)

@@ -16,6 +16,7 @@ import highspy
 import numpy as np
 import pytest
 from cli_process import command
+from running import children, is_running
 
 BOX = ("--box", "0", "1")
 Call = Callable[..., Any]
@@ -215,17 +216,6 @@ def test_jobs_without_an_effect_are_told(lipc: Call, small: str, flags: tuple[st
     assert answer["options"]["jobs"] == 2
     assert json.loads(lipc("solve", small, *BOX, *flags, "--json").out)["note"] == ""
     assert json.loads(lipc("solve", small, *BOX, "--jobs", "2", "--json").out)["note"] == ""
-
-
-def children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return [child for child, parent in pairs if parent == pid]
-
-
-def is_running(pid: int) -> bool:
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(shown.strip()) and not shown.startswith("Z")
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nets import random_network
+from running import children, is_running
 
 import lipc
 from lipc import Compiled, Norm, Options, Result
@@ -338,17 +339,6 @@ def test_a_script_on_its_own_path_in_a_folder_of_traps(tmp_path: Path, answer: f
         stdin=subprocess.DEVNULL,
     )
     assert (run.stdout, run.stderr) == (f"{answer} True ''\n", "")
-
-
-def children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return [child for child, parent in pairs if parent == pid]
-
-
-def is_running(pid: int) -> bool:
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(shown.strip()) and not shown.startswith("Z")
 
 
 @pytest.mark.slow
