@@ -89,7 +89,7 @@ def test_a_point_that_is_found_ends_a_batch_soon(question: Compiled, answer: flo
     tree = BranchAndBound(program, lambda: 0.2 * answer, lambda _: None, np.inf)
     tree.relax()
     search = Searcher(program).start()
-    left = search(Batch(tree.open_nodes(), 0.2 * answer, 10_000, 60.0))
+    left = search(Batch(tree.open.nodes, 0.2 * answer, 10_000, 60.0))
     assert left.points
     assert left.seen <= 10 * STEP
     assert max(node.bound for node in left.nodes) >= answer
