@@ -221,7 +221,7 @@ def test_jobs_without_an_effect_are_told(lipc: Call, small: str, flags: tuple[st
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_control_c_leaves_the_pair_and_no_process(tmp_path: Path) -> None:
-    from conftest import save_network
+    from cli_process import save_network
 
     network = save_network(tmp_path / "network.onnx", (10, 30, 24, 3), seed=5)
     args = command("solve", network, *BOX, "--jobs", "2", "--json", "-q")
