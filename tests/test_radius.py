@@ -86,7 +86,7 @@ def case(seed: int, kind: NetworkKind) -> tuple[Network, np.ndarray] | None:
     [
         ("generic", "linf"),
         ("zero biases", "l1"),
-        ("duplicated neurons", "linf"),
+        pytest.param("duplicated neurons", "linf", marks=pytest.mark.slow),
         pytest.param("generic", "l1", marks=pytest.mark.slow),
         pytest.param("zero biases", "linf", marks=pytest.mark.slow),
         pytest.param("duplicated neurons", "l1", marks=pytest.mark.slow),

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from errno import ENOMEM
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from time import monotonic
 
 from lipc.batches.radii import radius_record
@@ -42,9 +45,8 @@ class Solving:
 
     def start(self) -> Callable[[Job], Record]:
         """Return what solves jobs; libraries are loaded now, not on the time of the first job."""
-        import lipc.driver
-        import lipc.frontends.onnx  # noqa: F401
-
+        for library in ("lipc.driver", "lipc.frontends.onnx"):
+            import_module(library)
         if self.folder is not None:
             os.chdir(self.folder)
         return _Desk(self).answer
@@ -98,7 +100,7 @@ class _Desk:
 
         key = (job.model, job.drop_softmax)
         try:
-            status = os.stat(job.model)  # noqa: PTH116
+            status = Path(job.model).stat()
             stamp = (status.st_mtime_ns, status.st_size)
         except (OSError, ValueError):
             stamp = (0, 0)
@@ -163,7 +165,5 @@ def check_cap() -> None:
     QueryError
         If the system knows no such limit.
     """
-    try:
-        import resource  # noqa: F401
-    except ImportError:
-        raise QueryError("this system caps no memory", hint="leave out --memory") from None
+    if find_spec("resource") is None:
+        raise QueryError("this system caps no memory", hint="leave out --memory")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import TRUST_BOUNDS, batch_question_options, pass_options
+from lipc.cli.options import QUIET, TRUST_BOUNDS, batch_question_options, pass_options
 from lipc.cli.radius import RADIUS, TOLERANCE
 from lipc.cli.solve import JOBS, NOT_NEGATIVE, SCHEDULER, SECONDS, SEED, THREADS, cores
 from lipc.cli.streams import NOT_FOUND, say
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lipc.batches.run import Progress
     from lipc.engine import Engine
     from lipc.jobs import Job
+    from lipc.passes.pipeline import Level
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -62,11 +63,11 @@ GAP = 1e-6
 @click.option("--jobs", "workers", type=JOBS, metavar="N", help="That many processes.  [default: one per core]")
 @SCHEDULER
 @click.option("--retry", is_flag=True, help="Do jobs again that failed before.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@QUIET
 def command(
     jobs_file: str | None,
     out: str,
-    level: int | None,
+    level: Level | None,
     passes: str | None,
     mode: Any,
     bounds: Any,
