@@ -11,7 +11,7 @@ import numpy as np
 
 from lipc.ir import Floats
 from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
-from lipc.reports.page import Section, details, gallery, page, paragraphs, table
+from lipc.reports.page import Section, details, facts, gallery, page, paragraphs, table
 from lipc.reports.radii import is_radius, radii_pictures, radii_table, radii_words
 from lipc.reports.words import SUBJECTS, at_least, counted, side
 
@@ -45,7 +45,7 @@ def batch_page(records: Records, name: str, shape: tuple[int, int] | None = None
     failed = [record for record in records if record["status"] == "error"]
     if failed:
         rows = [(str(record["id"]), str(record["error"])) for record in failed[:MOST_ROWS]]
-        sections.append(Section("What failed", table(("question", "error"), rows)))
+        sections.append(Section("What failed", facts(rows)))
     answered = [record for record in records if record["status"] != "error"]
     constants, radii = _kinds(answered)
     if constants:
