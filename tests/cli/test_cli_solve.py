@@ -272,7 +272,7 @@ def wait_for_nodes(stream: IO[str] | None) -> None:
 
 
 def test_one_ctrl_c_gives_the_pair(models: Path) -> None:
-    with running("solve", models / "hard.onnx", *BOX, "--json", "--time-limit", "10") as process:
+    with running("solve", models / "hard.onnx", *BOX, "--json", "--time-limit", "60") as process:
         wait_for_nodes(process.stderr)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -287,7 +287,7 @@ def test_one_ctrl_c_gives_the_pair(models: Path) -> None:
 @pytest.mark.parametrize("pause", [0.0, *(pytest.param(pause, marks=pytest.mark.slow) for pause in (0.001, 0.02))])
 def test_two_ctrl_c_give_up_at_once(models: Path, pause: float) -> None:
     """Or give the pair, if the solver was done with stopping before the second one came."""
-    with running("solve", models / "hard.onnx", *BOX, "--json", "--time-limit", "10") as process:
+    with running("solve", models / "hard.onnx", *BOX, "--json", "--time-limit", "60") as process:
         wait_for_nodes(process.stderr)
         process.send_signal(signal.SIGINT)
         sleep(pause)
