@@ -19,7 +19,7 @@ help: ## list the targets
 demo: .venv/.core ## install what is needed and solve the example network
 	$(BIN)/lipc solve examples/digits.onnx --center examples/digit_one.csv --radius 0.1 --clip 0 1
 
-test: check ## style, types and the quick tests (about five minutes)
+test: check ## style, types and the quick tests (about four minutes)
 	$(PYTEST)
 
 test-all: check ## style, types and all tests, the slow ones too

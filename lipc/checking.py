@@ -10,6 +10,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from lipc.certify import Certifier, Regions, Witness
 from lipc.errors import LipcError, SolutionError
 from lipc.evidence import Evidence, read_evidence
 from lipc.formats.sidecar import ModelMap, read_sidecar
-from lipc.formats.solution_text import LARGEST
 from lipc.formats.solutions import SolutionFile, read_solution
+from lipc.formats.styles.text import LARGEST
 from lipc.ir import Floats, Sense, evaluate, pullback
 from lipc.mip import MixedIntegerProgram
 from lipc.solving.witnesses import certified_near
@@ -187,23 +188,15 @@ def check(
 
 def _read(solution: str | Path) -> tuple[bytes, str]:
     """Return the bytes of a solution and what messages call it."""
-    if str(solution) == STANDARD_INPUT:
-        where = "standard input"
-        if sys.stdin is None:
-            raise SolutionError("cannot be read: it is closed", where=where)
-        reader = sys.stdin.buffer.read
-    else:
-        where = str(solution)
-        reader = lambda size: _read_path(solution, size)  # noqa: E731
+    is_piped = str(solution) == STANDARD_INPUT
+    where = "standard input" if is_piped else str(solution)
+    if is_piped and sys.stdin is None:
+        raise SolutionError("cannot be read: it is closed", where=where)
     try:
-        return reader(LARGEST + 1), where
+        with nullcontext(sys.stdin.buffer) if is_piped else Path(solution).open("rb") as stream:
+            return stream.read(LARGEST + 1), where
     except (OSError, ValueError) as error:
         raise SolutionError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=where) from None
-
-
-def _read_path(path: str | Path, size: int) -> bytes:
-    with Path(path).open("rb") as stream:
-        return stream.read(size)
 
 
 class _Checker:

@@ -120,6 +120,8 @@ def _content(path: str | Path) -> tuple[str, bytes]:
 
 def _result(data: bytes, where: str) -> Record:
     """Return the result that JSON says."""
+    if not data.strip():
+        raise ResultError("is empty", where=where, hint="write it by 'lipc solve --json'")
     try:
         content = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse)
     except RecursionError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spread import spread
 
 from lipc.compiler import Compiled, compile, read_model  # noqa: A004 - the verb of a compiler
 from lipc.errors import ModelError, QueryError
@@ -39,11 +40,14 @@ FUNCTIONALS: list[tuple[str | None, list[float] | None]] = [
 ]
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
-@pytest.mark.parametrize(("output", "row"), FUNCTIONALS)
-@pytest.mark.parametrize("method", ["linear", "interval"])
-def test_lipschitz_constants(output: str | None, row: list[float] | None, norm: Norm, mode: Mode, method: str) -> None:
+@pytest.mark.parametrize(
+    ("functional", "norm", "mode", "method"),
+    spread(FUNCTIONALS, [Norm.LINF, Norm.L1], MODES, ["linear", "interval"], every=5),
+)
+def test_lipschitz_constants(
+    functional: tuple[str | None, list[float] | None], norm: Norm, mode: Mode, method: str
+) -> None:
+    output, row = functional
     network = random_network(0, [3, 6, 4, 2])
     low, high = np.array([-1.0, 0.0, -0.5]), np.array([1.0, 0.5, 2.0])
     exact = lipschitz(*network, low, high, row, norm.value)

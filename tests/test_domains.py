@@ -13,6 +13,7 @@ import numpy as np
 import oracle
 import pytest
 from nets import KINDS, Network, NetworkKind, random_network
+from spread import spread
 
 import lipc
 from lipc import Options, Query, Result
@@ -138,7 +139,9 @@ def ask_and_compare(seed: int, kind: NetworkKind, *, inputs: int, hidden: list[i
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seeds", [range(5), pytest.param(range(5, 14), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "seeds", [range(2), *(pytest.param(each, marks=pytest.mark.slow) for each in (range(2, 5), range(5, 14)))]
+)
 def test_small_networks(kind: NetworkKind, seeds: range) -> None:
     trusted = sum(ask_and_compare(seed, kind, inputs=2 + seed % 2, hidden=[4, 3], pieces=1) for seed in seeds)
     assert trusted >= len(seeds) // 2
@@ -231,7 +234,7 @@ FIRST, SECOND, THIRD = UNIT.with_rows([[1, -1]], -np.inf, 0), box([1, 0], [1.2, 
 INTERVAL: dict[str, Any] = {"method": "interval"}
 
 
-@pytest.mark.parametrize("domains", list(permutations([FIRST, SECOND, THIRD])))
+@pytest.mark.parametrize("domains", spread(list(permutations([FIRST, SECOND, THIRD])), every=2))
 def test_the_answer_for_a_union_is_the_largest(domains: tuple[Polytope, ...]) -> None:
     solver = Counted()
     result = answer(domains, "max", solver=solver, **INTERVAL)
@@ -267,9 +270,10 @@ def test_pieces_get_the_best_of_the_others_as_a_cutoff() -> None:
     assert cutoffs == sorted(cutoffs)
 
 
-@pytest.mark.parametrize("stop_at", [1, 2])
-@pytest.mark.parametrize("how", [None, KeyboardInterrupt, SecondInterruptError])
-@pytest.mark.parametrize("goal", ["lipschitz", "max", "min"])
+@pytest.mark.parametrize(
+    ("goal", "how", "stop_at"),
+    spread(["lipschitz", "max", "min"], [None, KeyboardInterrupt, SecondInterruptError], [1, 2], every=5),
+)
 def test_a_union_that_is_cut_short(stop_at: int, how: type[KeyboardInterrupt] | None, goal: Goal) -> None:
     network = random_network(3, [2, 12, 8, 1])
     cases = []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from time import monotonic
 from typing import ClassVar, NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 import oracle
 import pytest
 from nets import ABSOLUTE, IDENTITY, KINDS, ZERO, Network, NetworkKind, random_network
+from spread import spread
 
 import lipc
 from lipc import Functional, Norm, Options, Query, Result, box, from_weights
@@ -139,8 +139,7 @@ def check_answer(asked: Question, result: Result) -> None:
     check_witness(asked, result)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("first", [0, 12, *(pytest.param(each, marks=pytest.mark.slow) for each in (4, 8, 16, 20))])
+@pytest.mark.parametrize(("kind", "first"), spread(KINDS, range(0, 24, 4), every=5))
 def test_solve_is_the_enumeration(kind: NetworkKind, first: int) -> None:
     for seed in range(first, first + 4):  # both norms in both modes
         asked = question(seed, kind)
@@ -187,29 +186,31 @@ def test_a_coefficient_too_small_for_the_file_costs_no_row(mode: str) -> None:
     check_answer(asked, lipc.solve(asked.compiled()))
 
 
-@pytest.mark.parametrize("scale", [1e-7, 1e-5, 1e5, 1e7])
-@pytest.mark.parametrize("place", ["first layer", "last layer", "domain"])
-def test_scales_far_from_one_never_make_the_pair_wrong(place: str, scale: float) -> None:
-    for seed in range(3):
-        net = random_network(seed, (2, 5, 5, 1))
-        lower, upper = -np.ones(2), np.ones(2)
-        if place == "domain":
-            lower, upper = scale * lower, scale * upper
-        else:
-            layer = 0 if place == "first layer" else -1
-            net.weights[layer][:] *= scale
-        answer = oracle.lipschitz(*net, lower, upper)
-        if answer.thin:
-            continue
-        asked = Question(net, lower, upper, None, "linf", "reverse" if seed % 2 else "forward")
-        result = lipc.solve(asked.compiled(), options=Options(time_limit=10))
-        assert result.lower <= answer.value * (1 + 1e-12)
-        assert result.upper >= answer.value * (1 - 2 * UPPER)
-        assert result.lower <= result.upper
+@pytest.mark.parametrize(
+    ("place", "scale", "seed"),
+    spread(["first layer", "last layer", "domain"], [1e-7, 1e-5, 1e5, 1e7], range(3), every=5),
+)
+def test_scales_far_from_one_never_make_the_pair_wrong(place: str, scale: float, seed: int) -> None:
+    net = random_network(seed, (2, 5, 5, 1))
+    lower, upper = -np.ones(2), np.ones(2)
+    if place == "domain":
+        lower, upper = scale * lower, scale * upper
+    else:
+        layer = 0 if place == "first layer" else -1
+        net.weights[layer][:] *= scale
+    answer = oracle.lipschitz(*net, lower, upper)
+    if answer.thin:
+        pytest.skip("the oracle does not vouch for this network")
+    asked = Question(net, lower, upper, None, "linf", "reverse" if seed % 2 else "forward")
+    result = lipc.solve(asked.compiled(), options=Options(time_limit=10))
+    assert result.lower <= answer.value * (1 + 1e-12)
+    assert result.upper >= answer.value * (1 - 2 * UPPER)
+    assert result.lower <= result.upper
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("kind", ["generic", "integer weights", "opposite neurons"])
+@pytest.mark.parametrize(
+    ("seed", "kind"), spread(range(20), ["generic", "integer weights", "opposite neurons"], every=4)
+)
 def test_range_is_the_enumeration(seed: int, kind: NetworkKind) -> None:
     asked = question(seed, kind, functional=True)
     assert asked.functional is not None
@@ -227,13 +228,12 @@ def test_range_is_the_enumeration(seed: int, kind: NetworkKind) -> None:
         assert result.witness.value == (result.lower if goal == "max" else result.upper)
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("activation", "slope"), [("leaky_relu", 0.01), ("abs", -1.0)])
-def test_other_activations_against_sampled_gradients(
-    activation: str, slope: float, seed: int, norm: oracle.Norm, mode: str
-) -> None:
+@pytest.mark.parametrize(
+    ("activation", "seed", "norm", "mode"),
+    spread(["leaky_relu", "abs"], range(4), ["linf", "l1"], ["reverse", "forward"], every=3),
+)
+def test_other_activations_against_sampled_gradients(activation: str, seed: int, norm: oracle.Norm, mode: str) -> None:
+    slope = 0.01 if activation == "leaky_relu" else -1.0
     net = random_network(seed, (2, 4, 3, 1))
     lower, upper = np.array([-1.0, -0.5]), np.array([1.0, 1.5])
     asked = Question(net, lower, upper, None, norm, mode)
@@ -312,6 +312,25 @@ def not_trivial() -> Question:
     return Question(net, -np.ones(3), np.ones(3), None, "linf", "reverse")
 
 
+@cache
+def compiled_once(mode: str = "reverse", goal: str = "lipschitz") -> lipc.Compiled:
+    """Return that question compiled; of a goal other than the constant its one output."""
+    asked = not_trivial()._replace(mode=mode)
+    return (asked if goal == "lipschitz" else asked._replace(functional=np.ones(1))).compiled(goal)
+
+
+@cache
+def exact_once() -> float:
+    return not_trivial().exact()
+
+
+@cache
+def exact_range() -> oracle.RangeAnswer:
+    asked = not_trivial()
+    return oracle.output_range(*asked.net, asked.lower, asked.upper, [1.0])
+
+
+@cache
 def hard() -> lipc.Compiled:
     """Return a question that takes SCIP minutes."""
     net = random_network(1, (10, 30, 30, 30, 1))
@@ -321,8 +340,7 @@ def hard() -> lipc.Compiled:
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 @pytest.mark.parametrize("seconds", [0.0, 0.01])
 def test_time_limit_gives_a_valid_pair(seconds: float, mode: str) -> None:
-    asked = not_trivial()._replace(mode=mode)
-    compiled, exact = asked.compiled(), asked.exact()
+    asked, compiled, exact = not_trivial()._replace(mode=mode), compiled_once(mode), exact_once()
     begun = monotonic()
     result = lipc.solve(compiled, options=Options(time_limit=seconds))
     assert monotonic() - begun < 2.0
@@ -336,8 +354,8 @@ def test_time_limit_gives_a_valid_pair(seconds: float, mode: str) -> None:
 def test_time_limit_is_kept() -> None:
     compiled = hard()
     begun = monotonic()
-    result = lipc.solve(compiled, options=Options(time_limit=1.5))
-    assert 1.0 < monotonic() - begun < 4.0
+    result = lipc.solve(compiled, options=Options(time_limit=0.8))
+    assert 0.5 < monotonic() - begun < 3.3
     assert result.status == "time_limit"
     assert 0 < result.lower < result.upper < np.inf
 
@@ -367,48 +385,28 @@ def test_reports_are_monotone_and_valid() -> None:
 
 @pytest.mark.parametrize("goal", ["max", "min"])
 def test_reports_of_a_range_are_monotone_and_valid(goal: str) -> None:
-    asked = not_trivial()._replace(functional=np.ones(1))
-    exact = oracle.output_range(*asked.net, asked.lower, asked.upper, [1.0])
+    exact = exact_range()
     value, reports = (exact.maximum if goal == "max" else exact.minimum), list[Report]()
-    lipc.solve(asked.compiled(goal), on_report=reports.append)
+    lipc.solve(compiled_once(goal=goal), on_report=reports.append)
     noise = 1e-9 * abs(value)
     assert all(report.lower - noise <= value <= report.upper + noise for report in reports)
     assert [r.lower for r in reports] == sorted(r.lower for r in reports)
     assert [r.upper for r in reports] == sorted((r.upper for r in reports), reverse=True)
 
 
-def test_a_seed_gives_one_answer() -> None:
-    for seed in (0, 7):
-        runs = [lipc.solve(not_trivial().compiled(), options=Options(seed=seed)).to_dict() for _ in range(2)]
-        for run in runs:
-            del run["time"], run["history"]
-        assert runs[0] == runs[1]
+@pytest.mark.parametrize("seed", [7, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_seed_gives_one_answer(seed: int) -> None:
+    runs = [lipc.solve(not_trivial().compiled(), options=Options(seed=seed)).to_dict() for _ in range(2)]
+    for run in runs:
+        del run["time"], run["history"]
+    assert runs[0] == runs[1]
 
 
 # Interrupts.
 
 
-@contextmanager
-def ctrl_c(delay: float) -> Iterator[None]:
-    """Deliver a real SIGINT to the main thread after a delay."""
-    stop = threading.Event()
-    main = threading.main_thread().ident
-    assert main is not None
-
-    def deliver() -> None:
-        if not stop.wait(delay):
-            signal.pthread_kill(main, signal.SIGINT)
-
-    thread = threading.Thread(target=deliver)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_ctrl_c_while_scip_runs_gives_a_valid_pair() -> None:
+def test_ctrl_c_while_scip_runs_gives_a_valid_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.solving.run.START_SECONDS", 0.2)
     compiled, reports = hard(), list[Report]()
     rigorous = compiled.bound
 
@@ -418,17 +416,25 @@ def test_ctrl_c_while_scip_runs_gives_a_valid_pair() -> None:
             signal.raise_signal(signal.SIGINT)
 
     # The handler runs in whatever the main thread does then, here in the callback.
-    result = lipc.solve(compiled, on_report=interrupt)
+    result = lipc.solve(compiled, on_report=interrupt, options=Options(search="mip"))
     assert (result.status, result.certified) == ("interrupted", False)
     assert 0 < reports[-1].lower <= result.lower < result.upper <= rigorous
 
 
-@pytest.mark.parametrize("delay", [2.6, 3.0])
-def test_ctrl_c_while_the_main_thread_waits_for_scip(delay: float) -> None:
-    # After the two seconds of the local search; the signal wakes the main thread out of a lock.
-    compiled = hard()
-    with ctrl_c(delay):
-        result = lipc.solve(compiled, options=Options(time_limit=20))
+@pytest.mark.parametrize("delay", [0.1, 0.4])
+def test_ctrl_c_while_the_main_thread_waits_for_scip(delay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipc.solving.run.START_SECONDS", 0.2)
+    compiled, main = hard(), threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(delay, signal.pthread_kill, [main, signal.SIGINT])
+
+    def start_when_solving(report: Report) -> None:
+        if report.stage == "solve":
+            start_once(timer, report)
+
+    # The signal wakes the main thread out of a lock.
+    result = lipc.solve(compiled, options=Options(search="mip", time_limit=20), on_report=start_when_solving)
+    timer.join()
     assert result.status == "interrupted"
     assert 0 < result.lower < result.upper <= compiled.bound
 
@@ -438,10 +444,9 @@ def start_once(timer: threading.Timer, _: Report) -> None:
         timer.start()
 
 
-@pytest.mark.parametrize("steps", [8, pytest.param(80, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [5, pytest.param(80, marks=pytest.mark.slow)])
 def test_ctrl_c_at_any_time_gives_a_valid_pair(steps: int) -> None:
-    asked = not_trivial()
-    compiled, exact = asked.compiled(), asked.exact()
+    compiled, exact = compiled_once(), exact_once()
     lipc.solve(compiled)  # what is imported lazily is imported now
     begun = monotonic()
     whole = lipc.solve(compiled)
@@ -530,9 +535,8 @@ LIES: dict[str, tuple[Callable[[Task], Outcome], ...]] = {
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 @pytest.mark.parametrize("lie", LIES)
 def test_no_lie_makes_the_lower_bound_wrong(lie: str, mode: str) -> None:
-    asked = not_trivial()._replace(mode=mode)
-    exact = asked.exact()
-    result = lipc.solve(asked.compiled(), solver=Liar(*LIES[lie]), options=Options(time_limit=1.0))
+    asked, exact = not_trivial()._replace(mode=mode), exact_once()
+    result = lipc.solve(compiled_once(mode), solver=Liar(*LIES[lie]), options=Options(time_limit=0.5))
     assert 0 < result.lower <= exact * (1 + 1e-12)
     assert result.lower <= result.upper < np.inf
     assert result.solver == "liar 1"
@@ -542,9 +546,8 @@ def test_no_lie_makes_the_lower_bound_wrong(lie: str, mode: str) -> None:
 @pytest.mark.parametrize("goal", ["max", "min"])
 @pytest.mark.parametrize("lie", LIES)
 def test_no_lie_makes_the_witness_of_a_range_wrong(lie: str, goal: str) -> None:
-    asked = not_trivial()._replace(functional=np.ones(1))
-    exact = oracle.output_range(*asked.net, asked.lower, asked.upper, [1.0])
-    result = lipc.solve(asked.compiled(goal), solver=Liar(*LIES[lie]), options=Options(time_limit=0.5))
+    exact = exact_range()
+    result = lipc.solve(compiled_once(goal=goal), solver=Liar(*LIES[lie]), options=Options(time_limit=0.5))
     noise = 1e-12 * max(1.0, abs(exact.maximum), abs(exact.minimum))
     assert result.lower <= result.upper
     if goal == "max":
@@ -555,8 +558,7 @@ def test_no_lie_makes_the_witness_of_a_range_wrong(lie: str, goal: str) -> None:
 
 def test_a_bound_below_the_solvers_own_solution_is_not_certified() -> None:
     """The local search has not found the optimum; the solver has, and claims that there is nothing so large."""
-    asked = not_trivial()
-    compiled, exact = asked.compiled(), asked.exact()
+    compiled, exact = compiled_once(), exact_once()
     truth = Scip().solve(Task(compiled.mip))
     first: list[float] = []
 
@@ -573,15 +575,14 @@ def test_a_bound_below_the_solvers_own_solution_is_not_certified() -> None:
 
 def test_optimal_means_closed() -> None:
     """A solver that stops without a bound leaves a gap: the status may not call that optimal."""
-    result = lipc.solve(not_trivial().compiled(), solver=Liar(*LIES["no bound"]))
+    result = lipc.solve(compiled_once(), solver=Liar(*LIES["no bound"]))
     assert not result.certified
     assert result.lower < result.upper
     assert result.status != "optimal"
 
 
 def test_a_start_that_is_not_the_optimum_does_not_hide_a_wrong_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = not_trivial()
-    compiled, exact = asked.compiled(), asked.exact()
+    compiled, exact = compiled_once(), exact_once()
     truth = Scip().solve(Task(compiled.mip))
     # A search that finds nothing: the witness of the start is that of the middle of the box.
     monkeypatch.setattr("lipc.solving.run.START_SECONDS", 0.0)
@@ -594,8 +595,7 @@ def test_a_start_that_is_not_the_optimum_does_not_hide_a_wrong_bound(monkeypatch
 
 def test_a_solution_of_the_right_pattern_is_found_from_bits_alone() -> None:
     """The reals of a solution may be anything: the bits say the pattern."""
-    asked = not_trivial()
-    compiled, exact = asked.compiled(), asked.exact()
+    compiled, exact = compiled_once(), exact_once()
     truth = Scip().solve(Task(compiled.mip))
     bits = np.zeros(len(compiled.mip.cost), bool)
     for block in compiled.mip.columns:
@@ -611,9 +611,8 @@ def test_a_solution_of_the_right_pattern_is_found_from_bits_alone() -> None:
 
 @pytest.mark.parametrize("bound", [np.inf, 1e3])
 def test_a_solver_that_was_interrupted(bound: float) -> None:
-    asked = not_trivial()
-    exact = asked.exact()
-    result = lipc.solve(asked.compiled(), solver=Liar(claims(Ending.INTERRUPTED, bound)))
+    exact = exact_once()
+    result = lipc.solve(compiled_once(), solver=Liar(claims(Ending.INTERRUPTED, bound)))
     assert (result.status, result.certified) == ("interrupted", False)
     assert result.lower <= exact <= result.upper <= bound
 
@@ -626,11 +625,10 @@ def test_an_interrupt_that_leaves_the_solver(interrupt: type[KeyboardInterrupt])
         def solve(self, task: Task, on_progress: Callable[[Progress], None] = lambda _: None) -> Outcome:  # noqa: ARG002
             raise interrupt
 
-    asked = not_trivial()
     if interrupt is SecondInterruptError:
         with pytest.raises(SecondInterruptError):
-            lipc.solve(asked.compiled(), solver=Interrupted())
+            lipc.solve(compiled_once(), solver=Interrupted())
         return
-    result = lipc.solve(asked.compiled(), solver=Interrupted())
+    result = lipc.solve(compiled_once(), solver=Interrupted())
     assert result.status == "interrupted"
-    assert result.lower <= asked.exact() <= result.upper
+    assert result.lower <= exact_once() <= result.upper

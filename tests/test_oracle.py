@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from spread import spread
 
 from tests.nets import ABSOLUTE, IDENTITY, KINDS, ZERO, Floats, Network, NetworkKind, random_network
 from tests.oracle import Norm, l1_ball, lipschitz, output_range, regions
@@ -112,8 +113,7 @@ def test_a_box_without_interior_is_refused() -> None:
         lipschitz(*IDENTITY, [0.0], [0.0])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("kind", "seed"), spread(KINDS, range(4), every=3))
 def test_regions_against_samples(seed: int, kind: NetworkKind) -> None:
     network = random_network(seed, [2 + seed % 3, 7, 5, 2], kind)
     inputs = network.weights[0].shape[1]
@@ -142,8 +142,7 @@ def test_regions_against_samples(seed: int, kind: NetworkKind) -> None:
     assert network(extremes.argmin[None, :])[0] @ functional == pytest.approx(extremes.minimum, abs=1e-11)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("inputs", [1, 2, 3])
+@pytest.mark.parametrize(("kind", "inputs"), spread(KINDS, [1, 2, 3], every=4))
 def test_the_same_patterns_as_one_linear_program_per_pattern(kind: NetworkKind, inputs: int) -> None:
     network = random_network(inputs, [inputs, 4, 3, 1], kind)
     inputs = network.weights[0].shape[1]

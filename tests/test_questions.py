@@ -8,6 +8,7 @@ import numpy as np
 import oracle
 import pytest
 from nets import KINDS, Network, NetworkKind, random_network
+from spread import spread
 
 import lipc
 from lipc import Norm, Options, Query, Result, ball, box, from_weights
@@ -61,9 +62,10 @@ def check_pair(result: Result, answer: oracle.LipschitzAnswer) -> None:
     assert result.upper == pytest.approx(answer.value, rel=UPPER, abs=1e-9)
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("shape", ["box", "half-spaces", "ball"])
+@pytest.mark.parametrize(
+    ("shape", "norm", "mode"),
+    spread(["box", "half-spaces", "ball"], ["linf", "l1"], ["reverse", "forward"], every=5),
+)
 def test_outputs_in_l1(shape: str, norm: oracle.Norm, mode: str) -> None:
     net = network(3, "generic")
     where = domain(shape, 3)
@@ -79,9 +81,7 @@ def test_outputs_in_l1(shape: str, norm: oracle.Norm, mode: str) -> None:
     assert verify(result.to_dict(), from_weights(*net)).holds
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("of", [None, 0, 2])
+@pytest.mark.parametrize(("of", "norm", "mode"), spread([None, 0, 2], ["linf", "l1"], ["reverse", "forward"], every=5))
 def test_differences(of: int | None, norm: oracle.Norm, mode: str) -> None:
     net = network(1, "generic")
     where = domain("half-spaces", 3)
@@ -121,8 +121,7 @@ def test_a_pair_in_l2_without_a_solve_is_valid() -> None:
     assert result.lower <= answer.value <= result.upper
 
 
-@pytest.mark.parametrize("output", [None, "cross", "cross:1"])
-@pytest.mark.parametrize("norm", list(Norm))
+@pytest.mark.parametrize(("norm", "output"), spread(list(Norm), [None, "cross", "cross:1"], every=2))
 def test_tampered_witnesses_are_found(output: str | None, norm: Norm) -> None:
     net = from_weights(*network(1, "generic"))
     output_norm = Norm.L1 if output is None else Norm.LINF

@@ -223,10 +223,13 @@ def ask_and_compare(seed: int, options: Options | None = None) -> bool:
     return True
 
 
-@pytest.mark.parametrize("first", [20, 40, *(pytest.param(each, marks=pytest.mark.slow) for each in (30, 50))])
-def test_random_questions(first: int) -> None:
-    trusted = sum(ask_and_compare(seed) for seed in range(first, first + 10))
-    assert trusted >= 8
+@pytest.mark.parametrize(
+    "seeds",
+    [range(20, 26), *(pytest.param(range(each, each + 10), marks=pytest.mark.slow) for each in (20, 30, 40, 50))],
+)
+def test_random_questions(seeds: range) -> None:
+    trusted = sum(ask_and_compare(seed) for seed in seeds)
+    assert trusted >= 0.8 * len(seeds)
 
 
 def test_a_maximum_that_the_solver_s_tolerances_keep_open() -> None:
@@ -241,8 +244,10 @@ def test_many_random_questions(first: int) -> None:
     assert trusted >= 16
 
 
-@pytest.mark.parametrize("first", [0, 10])
-def test_random_questions_without_a_solver_s_word(first: int) -> None:
+@pytest.mark.parametrize(
+    "seeds", [range(0, 20, 3), *(pytest.param(range(each, 20, 3), marks=pytest.mark.slow) for each in (1, 2))]
+)
+def test_random_questions_without_a_solver_s_word(seeds: range) -> None:
     options = Options(safe_upper=True)
-    for seed in range(first, first + 10):
+    for seed in seeds:
         assert ask_and_compare(seed, options)

@@ -11,15 +11,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import highspy
 import numpy as np
-import pyscipopt
 import pytest
+from spread import spread
 
 import lipc
 from lipc import Functional, Norm, Options, Query, Result, ball, box
 from lipc.cli.main import main
 from lipc.formats import read_sidecar
+from tests.solvers.solving import by_highs, by_scip
 
 RELATIVE = 1e-5
 
@@ -72,9 +72,7 @@ TRAINED = "syn_10-20-30-20-2_trained_s0"
 SMALL = ["tiny_2-8-8-1_s0", "tiny_4-10-10-1_s0", *[f"digits17_64-20-20-20-2_s0_p{k}" for k in range(3)]]
 
 
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(("name", "norm", "mode"), spread(SMALL, ["linf", "l1"], ["reverse", "forward"], every=3))
 def test_quick_cases(shared: Path, cases: dict[str, Any], name: str, norm: str, mode: str) -> None:
     check(shared, cases[name], norm, solve(shared, cases[name], norm, mode))
 
@@ -91,9 +89,12 @@ def ask_both(shared: Path, case: dict[str, Any], norm: str, limit: float) -> tup
     return own, by_solver
 
 
-@pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize(
-    "name", [*SMALL[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in [*SMALL[3:], TRAINED])]
+    ("name", "norm"),
+    [
+        *spread(SMALL, ["linf", "l1"], every=3),
+        *(pytest.param(TRAINED, norm, marks=pytest.mark.slow) for norm in ("linf", "l1")),
+    ],
 )
 def test_both_searches_say_the_same(shared: Path, cases: dict[str, Any], name: str, norm: str) -> None:
     """Of the reference cases that both finish."""
@@ -123,18 +124,19 @@ def test_slow_cases(shared: Path, cases: dict[str, Any], name: str, norm: str) -
     check(shared, cases[name], norm, solve(shared, cases[name], norm))
 
 
+@pytest.mark.parametrize("seconds", [0.5, pytest.param(1.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("norm", ["linf", "l1"])
 @pytest.mark.parametrize(
     "name",
     ["small_10-20-20-1_s0", "small_10-15-15-15-1_s0", "syn_10-20-30-20-2_rand_s0", "mnist17_784-20-20-20-2_s0_p1"],
 )
-def test_a_second_of_a_hard_case_gives_a_pair_around_the_reference(
-    shared: Path, cases: dict[str, Any], name: str, norm: str
+def test_a_hard_case_cut_short_gives_a_pair_around_the_reference(
+    shared: Path, cases: dict[str, Any], name: str, norm: str, seconds: float
 ) -> None:
     if norm not in cases[name]["reference"]:
         pytest.skip("no reference in this norm")
     reference = cases[name]["reference"][norm]
-    result = solve(shared, cases[name], norm, limit=1.0)
+    result = solve(shared, cases[name], norm, limit=seconds)
     assert result.lower <= result.upper
     assert result.upper >= reference["value"] * (1 - RELATIVE)
     if reference["kind"] == "exact":
@@ -154,28 +156,9 @@ def box_options(case: dict[str, Any], folder: Path) -> list[str]:
     return ["--box", str(folder / "low.npy"), str(folder / "high.npy")]
 
 
-def optimum_of_scip(path: Path) -> float:
-    model = pyscipopt.Model()
-    model.hideOutput()
-    model.readProblem(str(path))
-    model.setParam("limits/gap", 0.0)
-    model.optimize()
-    assert model.getStatus() == "optimal"
-    return float(model.getObjVal())
-
-
-def optimum_of_highs(path: Path) -> float:
-    solver = highspy.Highs()
-    solver.silent()
-    assert solver.readModel(str(path)) == highspy.HighsStatus.kOk
-    solver.setOptionValue("mip_rel_gap", 1e-7)
-    solver.run()
-    assert solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
-    return float(solver.getInfo().objective_function_value)
-
-
-@pytest.mark.parametrize("ending", ["mps", "lp", "mps.gz"])
-@pytest.mark.parametrize("name", ["tiny_2-8-8-1_s0", "digits17_64-20-20-20-2_s0_p0"])
+@pytest.mark.parametrize(
+    ("name", "ending"), spread(["tiny_2-8-8-1_s0", "digits17_64-20-20-20-2_s0_p0"], ["mps", "lp", "mps.gz"], every=2)
+)
 def test_the_file_has_the_answer_as_its_optimum(
     shared: Path,
     cases: dict[str, Any],
@@ -194,7 +177,7 @@ def test_the_file_has_the_answer_as_its_optimum(
     answer = json.loads(capfd.readouterr().out)
     sidecar = read_sidecar(tmp_path / "model.map.json")
     assert sidecar.sign == -1
-    for optimum in (optimum_of_scip, optimum_of_highs):
+    for optimum in (by_scip, by_highs):
         found = sidecar.original(optimum(path))
         assert found == pytest.approx(answer["lower"], rel=RELATIVE)
         assert found == pytest.approx(case["reference"]["linf"]["value"], rel=RELATIVE)
@@ -204,14 +187,14 @@ def test_the_file_has_the_answer_as_its_optimum(
 
 MODELS = [
     ("test/test_nano.onnx", "test/test_nano.vnnlib"),
-    ("test/test_tiny.onnx", "test/test_tiny.vnnlib"),
+    pytest.param("test/test_tiny.onnx", "test/test_tiny.vnnlib", marks=pytest.mark.slow),
     ("test/test_small.onnx", "test/test_small.vnnlib"),
     ("test/test_sat.onnx", "test/test_prop.vnnlib"),
-    ("test/test_unsat.onnx", "test/test_prop.vnnlib"),
+    pytest.param("test/test_unsat.onnx", "test/test_prop.vnnlib", marks=pytest.mark.slow),
     ("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_1.vnnlib"),
-    ("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_2.vnnlib"),
+    pytest.param("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_2.vnnlib", marks=pytest.mark.slow),
     ("acasxu/ACASXU_run2a_1_1_batch_2000.onnx", "acasxu/prop_3.vnnlib"),
-    ("mnistfc/mnist-net_256x2.onnx", "mnistfc/prop_0_0.03.vnnlib"),
+    pytest.param("mnistfc/mnist-net_256x2.onnx", "mnistfc/prop_0_0.03.vnnlib", marks=pytest.mark.slow),
     ("mnistfc/mnist-net_256x2.onnx", "mnistfc/prop_0_0.05.vnnlib"),
     pytest.param("verivital/Convnet_maxpool.onnx", "verivital/prop_0_0.004.vnnlib", marks=pytest.mark.slow),
     pytest.param("cifar10_resnet/resnet_2b.onnx", "cifar10_resnet/prop_0_eps_0.008.vnnlib", marks=pytest.mark.slow),

@@ -41,9 +41,9 @@ def compile_and_write(network: Path, norm: str, mode: str, method: str) -> None:
     ("norm", "mode", "method"),
     [
         ("linf", "forward", "interval"),
-        ("linf", "forward", "linear"),
+        pytest.param("linf", "forward", "linear", marks=pytest.mark.slow),
         ("linf", "reverse", "linear"),
-        ("l1", "forward", "interval"),
+        pytest.param("l1", "forward", "interval", marks=pytest.mark.slow),
         ("l1", "reverse", "interval"),
     ],
 )

@@ -110,8 +110,10 @@ class Grid:
         Raises
         ------
         QueryError
-            If what they ask contradicts itself.
+            If what they ask contradicts itself, or there is no such model.
         """
+        if not Path(self.model).exists():
+            raise QueryError(f"there is no file {self.model}", where="--model")
         found = tuple(self._jobs())
         for job in found:
             job.check()

@@ -9,16 +9,15 @@ import numpy as np
 from lipc.frontends import Network
 from lipc.ir import Norm
 from lipc.jobs import Job
-from lipc.jobs.stated import RADIUS
 from lipc.options import Options
-from lipc.record import SCHEMA, Record, model_record
+from lipc.record import Record
 
 TOLERANCE = 1e-3
 """Where a job names none; that of `lipc certify-radius`."""
 
 
 def radius_record(job: Job, network: Network, options: Options) -> Record:
-    """Return the record of a certified radius: that of `lipc.RadiusResult`, with what was asked and the files.
+    """Return the record of a certified radius: that of `lipc.RadiusResult`.
 
     Raises
     ------
@@ -31,11 +30,10 @@ def radius_record(job: Job, network: Network, options: Options) -> Record:
     point, inputs = words.point(), prod(network.input_shape)
     if point.size == 1 and inputs > 1:
         point = np.full(inputs, point[0])
-    norm = Norm(words.norm or "linf")
     result = certify_radius(
         network,
         point,
-        norm=norm,
+        norm=Norm(words.norm or "linf"),
         label=words.label,
         max_radius=words.max_radius,
         clip=words.clip,
@@ -43,12 +41,4 @@ def radius_record(job: Job, network: Network, options: Options) -> Record:
         mode=job.passes.mode or "auto",
         options=options,
     )
-    query = {
-        "model": job.model,
-        "objective": RADIUS,
-        "norm": norm.value,
-        "center": point.tolist(),
-        "clip": None if words.clip is None else list(words.clip),
-        "max_radius": words.max_radius,
-    }
-    return {"schema": SCHEMA, **result.to_dict(), "query": query, "model": model_record(network)}
+    return result.to_dict()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISFIFO, S_ISSOCK
 from types import TracebackType
 
 from lipc.batches.keys import Digests
@@ -47,7 +48,7 @@ class Results:
     Raises
     ------
     OutputError
-        If it cannot be written, or somebody else is writing it.
+        If it cannot be written, or read again, or somebody else is writing it.
     SourceError
         If there is something else in it.
     """
@@ -62,6 +63,7 @@ class Results:
     def _open(self) -> int:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         try:
+            _check(descriptor, str(self.path))
             _lock(descriptor, str(self.path))
         except BaseException:
             os.close(descriptor)
@@ -181,6 +183,14 @@ class _Unchanged:
             return True  # of a job that failed; its key has the digest of the model
         folder = Path(model["path"]).parent
         return all(self.digests.of(str(folder / each["name"])) == each["sha256"] for each in model["files"])
+
+
+def _check(descriptor: int, where: str) -> None:
+    """Refuse what cannot be read again."""
+    mode = os.fstat(descriptor).st_mode
+    if S_ISFIFO(mode) or S_ISSOCK(mode):
+        message, hint = "is a pipe, and what it took cannot be read again", "'-' is standard output"
+        raise OutputError(message, where=where, hint=hint)
 
 
 def _lock(descriptor: int, where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -142,7 +141,7 @@ def batch(
         if seen.setdefault(job.id, job) is not job:
             raise QueryError(f"two jobs have the id {job.id!r}", where=job.where)
     # Processes of this machine begin in the same folder.
-    service = Solving(options, memory, None if engine is None else os.getcwd())  # noqa: PTH109
+    service = Solving(options, memory, None if engine is None else str(Path.cwd()))
     run = _Run(listed, options, service, memory, engine or Processes(min(workers, max(1, len(listed)))), on_progress)
     return run.answers(out, retry=retry)
 

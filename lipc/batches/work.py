@@ -6,6 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from errno import ENOMEM
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from time import monotonic
 
 from lipc.batches.radii import radius_record
@@ -41,9 +45,8 @@ class Solving:
 
     def start(self) -> Callable[[Job], Record]:
         """Return what solves jobs; libraries are loaded now, not on the time of the first job."""
-        import lipc.driver
-        import lipc.frontends.onnx  # noqa: F401
-
+        for library in ("lipc.driver", "lipc.frontends.onnx"):
+            import_module(library)
         if self.folder is not None:
             os.chdir(self.folder)
         return _Desk(self).answer
@@ -59,8 +62,9 @@ class _Desk:
     def answer(self, job: Job) -> Record:
         """Return the record of a job, whatever comes of it."""
         begun = monotonic()
+        memory = self.service.memory if job.memory is None else job.memory
         try:
-            with capped(self.service.memory if job.memory is None else job.memory):
+            with capped(memory):
                 record = self._solve(job)
         except LipcError as error:
             record = failure(job, " ".join(str(error).split()))
@@ -68,7 +72,11 @@ class _Desk:
             self.networks.clear()
             record = failure(job, OUT_OF_MEMORY)
         except Exception as error:  # a bug, or a library in need of memory: the other jobs are not to suffer
-            record = failure(job, f"internal error: {type(error).__name__}: {' '.join(str(error).split())}")
+            reason = f"internal error: {type(error).__name__}: {' '.join(str(error).split())}"
+            if memory is not None and _says_memory(error):
+                self.networks.clear()
+                reason = OUT_OF_MEMORY
+            record = failure(job, reason)
         return {**record, "seconds": round(monotonic() - begun, 6)}
 
     def _solve(self, job: Job) -> Record:
@@ -92,7 +100,7 @@ class _Desk:
 
         key = (job.model, job.drop_softmax)
         try:
-            status = os.stat(job.model)  # noqa: PTH116
+            status = Path(job.model).stat()
             stamp = (status.st_mtime_ns, status.st_size)
         except (OSError, ValueError):
             stamp = (0, 0)
@@ -117,6 +125,11 @@ def failure(job: Job, error: str) -> Record:
         "query": {"model": job.model},
         "error": error,
     }
+
+
+def _says_memory(error: Exception) -> bool:
+    """Return whether an error is what extension modules, or the loader of them, raise where memory ends."""
+    return isinstance(error, SystemError | ImportError) or getattr(error, "errno", None) == ENOMEM
 
 
 @contextmanager
@@ -152,7 +165,5 @@ def check_cap() -> None:
     QueryError
         If the system knows no such limit.
     """
-    try:
-        import resource  # noqa: F401
-    except ImportError:
-        raise QueryError("this system caps no memory", hint="leave out --memory") from None
+    if find_spec("resource") is None:
+        raise QueryError("this system caps no memory", hint="leave out --memory")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import TRUST_BOUNDS, batch_question_options, pass_options
+from lipc.cli.options import QUIET, TRUST_BOUNDS, batch_question_options, pass_options
 from lipc.cli.radius import RADIUS, TOLERANCE
 from lipc.cli.solve import JOBS, NOT_NEGATIVE, SCHEDULER, SECONDS, SEED, THREADS, cores
 from lipc.cli.streams import NOT_FOUND, say
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from lipc.batches.run import Progress
     from lipc.engine import Engine
     from lipc.jobs import Job
+    from lipc.passes.pipeline import Level
 
 SECONDS_BETWEEN_LINES = 5.0
+
+GAP = 1e-6
+"""Where nobody says: that of `lipc.Options`."""
 
 
 @click.command("batch", short_help="Solve many questions.")
 @click.argument("jobs_file", type=FILE, metavar="[JOBS]", required=False)
 @click.option(
-    "--out", type=FILE, metavar="FILE", required=True, help="A .jsonl file that takes a line for each result."
+    "--out", type=FILE, metavar="FILE", required=True, help="Takes a line of JSON for each result; '-' for stdout."
 )
 @click.option("--model", type=FILE, metavar="MODEL", help="One model at many places, instead of a file of jobs.")
 @click.option(
@@ -49,9 +53,7 @@ SECONDS_BETWEEN_LINES = 5.0
 @TRUST_BOUNDS
 @click.option("--time-limit", type=SECONDS, metavar="S", help="For each job.")
 @click.option("--memory", metavar="SIZE", help="The most that each job may use, like 2G.")
-@click.option(
-    "--gap", type=NOT_NEGATIVE, metavar="G", default=1e-6, show_default=True, help="The relative gap to close."
-)
+@click.option("--gap", type=NOT_NEGATIVE, metavar="G", help="The relative gap to close.  [default: 1e-06]")
 @click.option("--threads", type=THREADS, metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="SCIP's random seed.")
 @click.option(
@@ -61,17 +63,17 @@ SECONDS_BETWEEN_LINES = 5.0
 @click.option("--jobs", "workers", type=JOBS, metavar="N", help="That many processes.  [default: one per core]")
 @SCHEDULER
 @click.option("--retry", is_flag=True, help="Do jobs again that failed before.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@QUIET
 def command(
     jobs_file: str | None,
     out: str,
-    level: int | None,
+    level: Level | None,
     passes: str | None,
     mode: Any,
     bounds: Any,
     time_limit: float | None,
     memory: str | None,
-    gap: float,
+    gap: float | None,
     threads: int,
     seed: int,
     search: Search,
@@ -89,17 +91,20 @@ def command(
     as 'lipc certify-radius' does. What FILE holds already is not done again, so the same call goes on after Ctrl-C or a
     crash. The exit code is 1 where a pair is not closed, or a job failed.
     """
+    from lipc.batches.results import line_of
     from lipc.batches.run import batch
     from lipc.errors import QueryError
+    from lipc.formats.output import is_stdout, write_stdout
     from lipc.jobs.stated import PassWords
     from lipc.options import Options
 
     if scheduler is not None and workers is not None:
         raise QueryError("--jobs counts processes here, and --scheduler has its own", hint="leave one out")
-    if safe_upper and question["objective"] == "radius":
-        raise QueryError("--safe-upper says nothing of a certified radius", hint="leave it out")
+    unfit = [name for name, given in (("--safe-upper", safe_upper), ("--gap", gap is not None)) if given]
+    if question["objective"] == "radius" and unfit:
+        raise QueryError(f"{unfit[0]} says nothing of a certified radius", hint="leave it out")
     limit = float("inf") if time_limit is None else time_limit
-    options = Options(limit, gap, threads, seed, safe_upper, search)
+    options = Options(limit, GAP if gap is None else gap, threads, seed, safe_upper, search)
     listed = _jobs(jobs_file, PassWords(level, passes, mode, bounds), **question)
     bytes_ = None if memory is None else _bytes(memory)
     engine: Engine | None = None
@@ -107,11 +112,12 @@ def command(
         from lipc.engine.cluster import Cluster
 
         engine = Cluster(scheduler)
-    log = BatchLog(quiet)
+    piped = is_stdout(out)
+    log = BatchLog(quiet, "" if piped else out)
     try:
         answers = batch(
             listed,
-            out=out,
+            out=None if piped else out,
             options=options,
             workers=workers or cores(),
             engine=engine,
@@ -119,10 +125,11 @@ def command(
             retry=retry,
             on_progress=log.report,
         )
-        for _ in answers:
-            pass
+        for answer in answers:
+            if piped and not write_stdout([line_of(answer.record)]):
+                break  # nobody reads any longer
     finally:
-        log.close(out)
+        log.close()
         if engine is not None:
             engine.close()
     last = log.last
@@ -190,8 +197,8 @@ def _bytes(text: str) -> int:
 class BatchLog:
     """Shows where a batch is, on stderr: a bar on a terminal, else a line now and then; at the end a summary."""
 
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(self, quiet: bool, out: str) -> None:
+        self.quiet, self.out = quiet, out
         self.last: Progress | None = None
         self.printed = monotonic()
         self.bar: Bar | None = None
@@ -211,7 +218,7 @@ class BatchLog:
             left = f"{duration(progress.remaining)} left"
             say(f"{progress.seconds:8.1f} s: {progress.done} of {progress.jobs} jobs, {_counts(progress)}, {left}")
 
-    def close(self, out: str) -> None:
+    def close(self) -> None:
         """Take the bar away and say what has come of it all."""
         if self.bar is not None:
             self.bar.stop()
@@ -221,11 +228,22 @@ class BatchLog:
         fresh = progress.done - progress.resumed
         speed = f" ({fresh / progress.seconds:.3g} per second)" if fresh and progress.seconds else ""
         before = f", {progress.resumed} were there" if progress.resumed else ""
-        say(f"lipc: {fresh} jobs in {duration(progress.seconds)}{speed}{before}: {_counts(progress)}; {out}")
-        if progress.done < progress.jobs:
-            say(f"lipc: {progress.jobs - progress.done} jobs are left; the same call goes on with them")
+        where = f"; {self.out}" if self.out else ""
+        done = f"{_counted(fresh, 'job')} in {duration(progress.seconds)}{speed}{before}"
+        say(f"lipc: {done}: {_counts(progress)}{where}")
+        left = progress.jobs - progress.done
+        if left:
+            verb, them = ("is", "it") if left == 1 else ("are", "them")
+            rest = f"; the same call goes on with {them}" if self.out else ""
+            say(f"lipc: {_counted(left, 'job')} {verb} left{rest}")
         if progress.aside:
-            say(f"lipc: note: {progress.aside} lines of other jobs or changed models are in {out}.old")
+            verb = "is" if progress.aside == 1 else "are"
+            lines = f"{_counted(progress.aside, 'line')} of other jobs or changed models"
+            say(f"lipc: note: {lines} {verb} in {self.out}.old")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _bar(jobs: int) -> Bar | None:

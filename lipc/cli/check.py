@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lipc.cli.completion import FILE
+from lipc.cli.options import AS_JSON
 from lipc.cli.solve import NOT_NEGATIVE
 from lipc.cli.streams import NOT_FOUND, put
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="By how much a row, a bound or a bit may be violated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@AS_JSON
 def command(model_map: str, solution: str, tolerance: float, feasibility: float, as_json: bool) -> int:
     """Check the solution that a solver wrote for a model of lipc; SOLUTION may be '-', standard input.
 

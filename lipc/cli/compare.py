@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipc.cli.options import shared_question_options
+from lipc.cli.options import QUIET, shared_question_options
 from lipc.cli.solve import SECONDS, SEED
 from lipc.cli.streams import say
 
@@ -36,7 +36,7 @@ ENDINGS = (".md", ".csv", ".html", ".png")
     "--time-limit", type=SECONDS, metavar="S", default=60, show_default=True, help="For each method and case."
 )
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="Of random points.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@QUIET
 def command(
     inputs: tuple[str, ...],
     methods: str | None,

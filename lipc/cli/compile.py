@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lipc.compiler import Compiled
     from lipc.ir import Program
     from lipc.mip import Formulation, MixedIntegerProgram
+    from lipc.passes.pipeline import Level
 
 WIDEST_RANGE = 1e8
 """The largest quotient of two coefficients about which a solver's tolerances leave no doubt."""
@@ -55,7 +56,7 @@ STAGES_BESIDES = 2
 @click.option("--time-passes", is_flag=True, help="Print what each pass took and did on stderr.")
 def command(
     model: str,
-    level: int | None,
+    level: Level | None,
     passes: str | None,
     mode: Any,
     bounds: Any,

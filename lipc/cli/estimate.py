@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipc.cli.options import Question, question_options
+from lipc.cli.options import QUIET, Question, question_options
 from lipc.cli.solve import SECONDS, SEED
 from lipc.cli.streams import NOT_FOUND, put, say
 
@@ -50,7 +50,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--time-limit", type=SECONDS, metavar="S", default=60, show_default=True, help="For each method.")
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="Of random points.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per method, a line each, on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@QUIET
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the methods.")
 def command(
     model: str,
@@ -98,8 +98,8 @@ def _show(answers: tuple[Estimated, ...]) -> None:
     from lipc.cli.show import number, put_rich
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, side in (("method", "left"), ("kind", "left"), ("value", "right"), ("seconds", "right")):
-        table.add_column(name, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for name in ("method", "kind", "value", "seconds"):
+        table.add_column(name, justify="right" if name in ("value", "seconds") else "left", no_wrap=True)
     table.add_column("what it refers to")
     for answer in answers:
         found = answer.estimate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lipc.cli.completion import FILE
+from lipc.cli.options import DROP_SOFTMAX
 from lipc.cli.streams import say
 
 ENDINGS = (".svg", ".dot")
@@ -20,7 +21,7 @@ ENDINGS = (".svg", ".dot")
     metavar="PIPELINE",
     help="Draw what these passes make of it, like 'bounds,prune-stable' ('lipc opt --list' shows them).",
 )
-@click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network.")
+@DROP_SOFTMAX
 def command(model: str, destination: str, passes: str | None, drop_softmax: bool) -> None:
     """Draw a network as lipc has it: affine maps, conditionals (bits) and switches, from the input down.
 

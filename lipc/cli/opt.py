@@ -13,6 +13,7 @@ from lipc.cli.streams import put, say
 
 if TYPE_CHECKING:
     from lipc.passes.base import Pass
+    from lipc.passes.pipeline import Level
     from lipc.passes.run import Step
 
 DUMPED_NUMBERS = 16
@@ -69,7 +70,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="List the passes.")
 def command(
     model: str,
-    level: int | None,
+    level: Level | None,
     passes: str | None,
     mode: Any,
     bounds: Any,

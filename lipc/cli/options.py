@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+DROP_SOFTMAX = click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network.")
 FROM = click.option(
     "--from",
     "source_format",
@@ -70,7 +73,7 @@ _QUESTION = (
         help="What changes of all outputs are measured in.  [default: linf, the largest]",
     ),
     _OBJECTIVE,
-    click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network."),
+    DROP_SOFTMAX,
     click.option(
         "-W",
         "warning_words",
@@ -143,7 +146,7 @@ def _add(options: Sequence[Callable[[Command], Command]], command: Command) -> C
 
 
 def passes_from(
-    level: int | None, passes: str | None, mode: Mode | None, bounds: Method | None, default: Level
+    level: Level | None, passes: str | None, mode: Mode | None, bounds: Method | None, default: Level
 ) -> tuple[Pass, ...]:
     """Return the passes that the options name.
 

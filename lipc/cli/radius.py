@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import FROM
+from lipc.cli.options import AS_JSON, DROP_SOFTMAX, FROM, QUIET
 from lipc.cli.solve import SECONDS, SEED, THREADS, Finite
 from lipc.cli.streams import NOT_FOUND, put, say
 
@@ -46,13 +46,13 @@ TOLERANCE = Finite(min=1e-9, max=0.5)
     show_default=True,
     help="How close, relatively, to come to what can be proven.",
 )
-@click.option("--drop-softmax", is_flag=True, help="Leave out a Softmax at the end of the network.")
+@DROP_SOFTMAX
 @click.option("-W", "warning_words", multiple=True, metavar="WORD", help="As for 'lipc solve'.")
 @click.option("--time-limit", type=SECONDS, metavar="S", help="Stop after S seconds with what is proven.")
 @click.option("--threads", type=THREADS, metavar="N", default=1, show_default=True, help="For SCIP's LPs.")
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="SCIP's random seed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@AS_JSON
+@QUIET
 def command(
     model: str,
     source_format: SourceFormat | None,

@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from lipc.cli.options import FORMULATION, TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+from lipc.cli.options import (
+    AS_JSON,
+    FORMULATION,
+    QUIET,
+    TRUST_BOUNDS,
+    Question,
+    pass_options,
+    passes_from,
+    question_options,
+)
 from lipc.cli.streams import NOT_FOUND, put, say
 from lipc.options import Search
 
 if TYPE_CHECKING:
     from lipc.mip import Formulation
+    from lipc.passes.pipeline import Level
     from lipc.solvers.base import Solver
 
 
@@ -113,11 +123,11 @@ def solver_from(name: str | None, words: str | None, log: bool) -> Solver | None
     help="Nodes of bab with N signs and neurons left, or fewer, are solved by the solver; rarely pays.",
 )
 @click.option("--safe-upper", is_flag=True, help="Prove the upper bound without trusting a solver; takes longer.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@AS_JSON
+@QUIET
 def command(
     model: str,
-    level: int | None,
+    level: Level | None,
     passes: str | None,
     mode: Any,
     bounds: Any,

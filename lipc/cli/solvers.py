@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lipc.cli.options import AS_JSON
 from lipc.cli.streams import put
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ FILE_WIDTH = 200
 
 
 @click.command("solvers", short_help="Which solvers are there, and what they can do.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@AS_JSON
 def command(as_json: bool) -> None:
     """Show which solvers 'lipc solve --solver' finds, what they can do, and how to install the others.
 

@@ -21,6 +21,7 @@ from lipc.cli.streams import say
 if TYPE_CHECKING:
     from lipc.compiler import Compiled
     from lipc.errors import OutputError
+    from lipc.passes.pipeline import Level
     from lipc.solving.pieces import Piece, Split
 
 MANIFEST = "manifest.json"
@@ -39,7 +40,7 @@ SCHEMA = 1
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True, help="Of the local search.")
 def command(
     model: str,
-    level: int | None,
+    level: Level | None,
     passes: str | None,
     mode: Any,
     bounds: Any,

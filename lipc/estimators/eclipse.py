@@ -54,7 +54,7 @@ class Eclipse(Estimator):
             rows = chain_rows_of(program)
             chosen = _by_layer(rows) if self.variant == "fast" else _by_neuron(rows, limits)
 
-            def search(sdp: TiedSdp, unrolled: Unrolled, limits: Limits) -> Floats:  # noqa: ARG001
+            def search(sdp: TiedSdp, _unrolled: Unrolled, _limits: Limits) -> Floats:
                 switches = sdp.quadratic.switches
                 numbers = np.ones(sdp.tied.count)
                 numbers[sdp.tied.groups[sdp.quadratic.free_signs :]] = chosen[switches]

@@ -92,7 +92,7 @@ def pullback(program: Program, values: list[Floats], cotangent: Floats, wrt: int
             continue
         if isinstance(op, Affine):
             for term in op.terms:
-                _accumulate(adjoints, term.operand, product(adjoint, term.matrix.T))
+                _accumulate(adjoints, term.operand, product(adjoint, term.transposed))
         elif isinstance(op, Switch):
             _accumulate(adjoints, op.operand, adjoint * values[op.bit])
     return adjoints.get(wrt, np.zeros((len(cotangent), program.ops[wrt].size)))

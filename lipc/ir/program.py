@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -88,6 +89,15 @@ class Term:
 
     operand: int
     matrix: Matrix
+
+    @cached_property
+    def transposed(self) -> Matrix:
+        """The matrix transposed, without a copy; kept, for to make it costs more than to use it if it is small."""
+        transposed: Matrix = self.matrix.T
+        return transposed
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"operand": self.operand, "matrix": self.matrix}  # what is kept is not sent along
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,7 +74,11 @@ class Job:
         """
         self.words.check()
         if self.words.asks_radius:
-            given = {"level": self.passes.level, "passes": self.passes.passes, "bounds": self.passes.bounds}
+            given: dict[str, object] = {
+                "level": self.passes.level,
+                "passes": self.passes.passes,
+                "bounds": self.passes.bounds,
+            }
             given |= {"trust-bounds": self.trust_bounds or None}
             given |= {name.replace("_", "-"): self.options.get(name) for name in OF_ONE_PAIR}
             for name, value in given.items():

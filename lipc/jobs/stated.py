@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -169,7 +169,7 @@ class PassWords:
         A pipeline as a text, instead.
     """
 
-    level: int | None = None
+    level: Level | None = None
     passes: str | None = None
     mode: Mode | None = None
     bounds: Method | None = None
@@ -185,7 +185,7 @@ class PassWords:
             If options contradict each other.
         """
         if self.passes is None:
-            level = default if self.level is None else cast("Level", self.level)
+            level = default if self.level is None else self.level
             return named_pipeline(level, self.mode or "auto", self.bounds or "linear")
         for name, value, instead in (
             (f"-O{self.level}", self.level, "name the passes alone"),

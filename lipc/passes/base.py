@@ -8,8 +8,9 @@ into one of the old. The pipeline verifies the program after each pass.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -54,21 +55,22 @@ class Source:
     def renumbered(self, new_values: Mapping[int, int]) -> Source:
         """Return where the entries are after values were renumbered; those of values that went do not matter."""
         values, take = self.values.copy(), self.take.copy()
-        for value, held in self.parts():
+        for value, held in self.parts:
             values[held] = new_values.get(value, -1)
             take[held] = self.take[held] if value in new_values else -1
         return Source(values, take, self.constant, self.flip & (take >= 0))
 
-    def parts(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Yield each value of the new program that holds entries, with the old entries that it holds."""
+    @cached_property
+    def parts(self) -> tuple[tuple[int, NDArray[np.int64]], ...]:
+        """Each value of the new program that holds entries, with the old entries that it holds."""
         held = np.flatnonzero(self.take >= 0)
-        for value in np.unique(self.values[held]).tolist():
-            yield value, held[self.values[held] == value]
+        values = self.values[held]
+        return tuple((value, held[values == value]) for value in np.unique(values).tolist())
 
     def recover(self, choices: Choices) -> Floats:
         """Return the old entries, shape ``(n,)``, from choices of the new program; NaN where those lack the value."""
         entries: Floats = self.constant.copy()
-        for value, held in self.parts():
+        for value, held in self.parts:
             if value in choices:
                 new = np.asarray(choices[value]).reshape(-1)[self.take[held]]
                 entries[held] = np.where(self.flip[held], 1.0 - new, new)
@@ -88,7 +90,7 @@ class Source:
         """
         given = np.asarray(old).reshape(-1)
         entries: Floats = np.where(self.flip, 1.0 - given, given)
-        for value, held in self.parts():
+        for value, held in self.parts:
             known = new.setdefault(value, np.full(program.ops[value].size, np.nan))
             open_entries = held[np.isnan(known[self.take[held]])]
             known[self.take[open_entries]] = entries[open_entries]

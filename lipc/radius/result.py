@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf, isfinite
 
-from lipc.ir import Norm
+from lipc.ir import Floats, Norm
+from lipc.jobs.stated import RADIUS
+from lipc.record import SCHEMA, Record
 from lipc.search.attack import Adversarial
 
 
@@ -72,6 +74,10 @@ class RadiusResult:
         The others, the one that limits most first.
     adversarial
         The nearest point of another class that a quick attack found.
+    center, clip, max_radius
+        As they were asked for; the center has shape ``(n,)``.
+    files
+        Which files the network was read from, as `lipc.record.model_record` says it.
     """
 
     radius: float
@@ -86,6 +92,10 @@ class RadiusResult:
     solves: int
     seconds: float
     model: str
+    center: Floats
+    clip: tuple[float, float] | None
+    max_radius: float | None
+    files: Record
 
     @property
     def certified(self) -> bool:
@@ -93,7 +103,7 @@ class RadiusResult:
         return self.status in ("optimal", "max_radius")
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain values for JSON; an infinite number becomes `None`."""
+        """Return plain values for JSON, the question among them; an infinite number becomes `None`."""
         found = None
         if self.adversarial is not None:
             found = {
@@ -102,6 +112,7 @@ class RadiusResult:
                 "distance": self.adversarial.distance,
             }
         return {
+            "schema": SCHEMA,
             "status": self.status,
             "certified": self.certified,
             "radius": self.radius,
@@ -122,7 +133,15 @@ class RadiusResult:
             "solver": self.solver,
             "solves": self.solves,
             "time": round(self.seconds, 6),
-            "model": self.model,
+            "query": {
+                "model": self.model,
+                "objective": RADIUS,
+                "norm": self.norm.value,
+                "center": self.center.tolist(),
+                "clip": None if self.clip is None else list(self.clip),
+                "max_radius": self.max_radius,
+            },
+            "model": self.files,
         }
 
     def to_json(self) -> str:

@@ -31,6 +31,7 @@ from lipc.outputs import Functional, check_output
 from lipc.passes.jacobian import Mode
 from lipc.query import Query, ball, box
 from lipc.radius.result import ClassRadius, RadiusReport, RadiusResult
+from lipc.record import model_record
 from lipc.search.ascent import ascend
 from lipc.search.attack import Adversarial, attack, distance
 from lipc.solvers.base import Ending, Solver
@@ -116,7 +117,7 @@ def certify_radius(
         raise QueryError(f"the largest radius is {max_radius}", hint="it must be positive and finite")
     within = Polytope.space(len(point)) if clip is None else box(*(np.full(len(point), side) for side in clip))
     search = _Search(network, point, norm, within, chosen, solver, mode, tolerance, started, on_report)
-    return search.result(label, max_radius)
+    return search.result(label, max_radius, clip)
 
 
 def _checked_center(network: Network, center: ArrayLike, clip: tuple[float, float] | None) -> Floats:
@@ -167,7 +168,7 @@ class _Search:
         self.engines: list[str] = []
         self.status = ""
 
-    def result(self, label: int | None, max_radius: float | None) -> RadiusResult:
+    def result(self, label: int | None, max_radius: float | None, clip: tuple[float, float] | None) -> RadiusResult:
         program = self.network.program
         outputs = ExactInterpreter(program).evaluate(self.center)[program.result].fractions()
         if label is None:
@@ -200,6 +201,10 @@ class _Search:
             solves=self.solves,
             seconds=monotonic() - self.started,
             model=self.network.source,
+            center=self.center,
+            clip=clip,
+            max_radius=max_radius,
+            files=model_record(self.network),
         )
 
     def _reach(self) -> float:

@@ -11,9 +11,9 @@ import numpy as np
 
 from lipc.ir import Floats
 from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
-from lipc.reports.page import Section, details, gallery, page, paragraphs, table
+from lipc.reports.page import Section, details, facts, gallery, page, paragraphs, table
 from lipc.reports.radii import is_radius, radii_pictures, radii_table, radii_words
-from lipc.reports.words import SUBJECTS, at_least, side
+from lipc.reports.words import SUBJECTS, at_least, counted, side
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -45,7 +45,7 @@ def batch_page(records: Records, name: str, shape: tuple[int, int] | None = None
     failed = [record for record in records if record["status"] == "error"]
     if failed:
         rows = [(str(record["id"]), str(record["error"])) for record in failed[:MOST_ROWS]]
-        sections.append(Section("What failed", table(("question", "error"), rows)))
+        sections.append(Section("What failed", facts(rows)))
     answered = [record for record in records if record["status"] != "error"]
     constants, radii = _kinds(answered)
     if constants:
@@ -75,7 +75,7 @@ def _headline(records: Records) -> str:
     parts = [f"{closed} answered"]
     parts += [f"{opened} open"] if opened else []
     parts += [f"{failed} failed"] if failed else []
-    return f"{len(records)} questions: {', '.join(parts)}"
+    return f"{counted(len(records), 'question')}: {', '.join(parts)}"
 
 
 def _words(records: Records) -> list[str]:
@@ -88,7 +88,7 @@ def _words(records: Records) -> list[str]:
         f"{'Network' if len(models) == 1 else 'Networks'}: {shown}.",
         *_pair_words(constants),
         *(radii_words(radii) if radii else []),
-        f"{failed} questions failed; the reasons stand below." if failed else "",
+        f"{counted(failed, 'question')} failed; the reasons stand below." if failed else "",
         f"Seconds of work: {seconds.sum():.1f} in all, {np.median(seconds):.3g} in the middle, {seconds.max():.3g} at "
         "most.",
     ]
@@ -100,9 +100,9 @@ def _pair_words(records: Records) -> list[str]:
         return []
     closed, opened, _ = _counts(records)
     words = [
-        f"{closed} answers are exact: a witness proves the lower side in exact arithmetic, and the upper side agrees "
-        f"within what was asked.",
-        f"{opened} pairs are open: valid bounds, cut short by a limit." if opened else "",
+        f"{counted(closed, 'answer is', 'answers are')} exact: a witness proves the lower side in exact arithmetic, "
+        f"and the upper side agrees within what was asked.",
+        f"{counted(opened, 'pair is', 'pairs are')} open: valid bounds, cut short by a limit." if opened else "",
     ]
     kinds = Counter(str(record["upper_kind"]) for record in records if record["certified"])
     if kinds["solver"]:
@@ -130,31 +130,35 @@ def batch_pictures(records: Records, shape: tuple[int, int] | None = None) -> li
     return pictures + radii_pictures(radii, shape)
 
 
+def _sides(record: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """Return the proven value, the lower side, of minima the upper one; and the other one."""
+    lower, upper = record["lower"], record["upper"]
+    return (upper, lower) if record["query"]["objective"] == "min" else (lower, upper)
+
+
 def _values(records: Records) -> Floats:
-    """Return the proven values: the lower sides, of minima the upper ones."""
-    sides = ["upper" if record["query"]["objective"] == "min" else "lower" for record in records]
-    found = [record[name] for record, name in zip(records, sides, strict=True)]
-    return np.array([value for value in found if value is not None], np.float64)
+    """Return the proven values."""
+    return np.array([value for value, _ in map(_sides, records) if value is not None], np.float64)
 
 
 def _sweeps(records: Records) -> list[Picture]:
     """Return a picture for each key that was swept: a line for each group of jobs that differ in nothing else."""
-    by_key: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    by_key: dict[str, dict[str, list[tuple[float, float, float]]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        (value,) = _values([record]) if len(_values([record])) else (None,)
-        if value is None:
+        proven, other = _sides(record)
+        if proven is None:
             continue
         name = str(record["id"])
         for found in SWEPT.finditer(name):
             rest = (name[: found.start()] + name[found.end() :]).strip()
-            by_key[found[1]][rest].append((float(found[2]), float(value)))
+            by_key[found[1]][rest].append((float(found[2]), proven, np.nan if other is None else other))
     pictures = []
     for key, groups in by_key.items():
         lines = {}
         for rest, points in groups.items():
-            at, values = np.array(sorted(points)).T
-            lines[rest or "all"] = (at, values)
-        if max(len(at) for at, _ in lines.values()) > 1:
+            at, values, others = np.array(sorted(points)).T
+            lines[rest or "all"] = (at, values, others)
+        if max(len(at) for at, *_ in lines.values()) > 1:
             title = f"The answer against {key}"
             pictures.append(against(f"against-{key}", title, lines, key, "proven value"))
     return pictures
@@ -169,7 +173,7 @@ def _listed(answered: Records, make: Callable[[Records], str]) -> str:
     text = make(shown)
     if len(shown) < len(answered):
         text = paragraphs(f"{len(shown)} of {len(answered)}: the open ones and the slowest.") + text
-    return text if len(shown) <= 20 else details(f"{len(shown)} answers", text)
+    return text if len(shown) <= 20 else details(counted(len(shown), "answer"), text)
 
 
 def _answers(records: Records) -> str:

@@ -21,9 +21,10 @@ from lipc.ir import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 3.7, 2.3
+WIDTH, HEIGHT = 3.3, 2.2
 """Inches: what is still readable on a phone, and stands twice beside one another on a desk."""
 
 INK, MUTED, GRID, PAPER = "#101418", "#606a74", "#d8dde2", "#ffffff"
@@ -41,8 +42,14 @@ VARIABLES: Mapping[str, str] = {
 }
 """The colour of the page that takes the place of each colour of a picture."""
 
+SMALL = 7.5
+"""Points of the smallest text: 10 pixels on a phone."""
+
 BINS = 30
 DPI = 160
+
+OPEN = 1e-3
+"""A pair whose sides differ by more, relatively, is seen to be open."""
 
 
 class MissingPlotError(LipcError):
@@ -131,7 +138,7 @@ def drawing(height: float = HEIGHT, width: float = WIDTH) -> Iterator[Axes]:
         "xtick.color": MUTED,
         "ytick.color": MUTED,
         "legend.frameon": False,
-        "legend.fontsize": 7.5,
+        "legend.fontsize": SMALL,
         "lines.linewidth": 1.6,
     }
     with rc_context(style):
@@ -180,11 +187,18 @@ def _logarithmic_if_wide(axes: Axes, values: Floats) -> None:
         axes.set_yscale("log")
 
 
+def _whole(axis: Axis) -> None:
+    """Mark whole numbers only, on an axis of counts."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+
+
 def neurons_by_pass(passes: Sequence[Mapping[str, Any]]) -> Picture:
     """Draw, for each pass that changed them and each layer, the parts of neurons that are on, unstable and off."""
     stages = changed_stages(passes)
     rows = [(stage["name"] or "as read", layer) for stage in stages for layer in stage["layers"]]
-    with drawing(height=0.9 + 0.19 * len(rows) + 0.12 * len(stages)) as axes:
+    with drawing(height=0.9 + 0.2 * len(rows) + 0.12 * len(stages)) as axes:
         places, names = _row_places(stages)
         left = np.zeros(len(rows))
         for key, colour in (("on", FIRST), ("unstable", SECOND), ("off", THIRD)):
@@ -193,8 +207,8 @@ def neurons_by_pass(passes: Sequence[Mapping[str, Any]]) -> Picture:
             left += share
         for place, (_, layer) in zip(places, rows, strict=True):
             counts = f"{layer['on']} / {layer['unstable']} / {layer['off']}"
-            axes.text(1.01, place, counts, va="center", fontsize=6.5, color=MUTED)
-        axes.set_yticks(places, names, fontsize=6.5)
+            axes.text(1.01, place, counts, va="center", fontsize=SMALL, color=MUTED)
+        axes.set_yticks(places, names, fontsize=SMALL)
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.set_xticks([])
@@ -231,7 +245,7 @@ def coefficient_ranges(passes: Sequence[Mapping[str, Any]]) -> Picture:
         axes.plot(low, places, "|", color=INK, markersize=7)
         axes.plot(high, places, "|", color=INK, markersize=7)
         axes.set_xscale("log")
-        axes.set_yticks(places, [stage["name"] or "as read" for stage in passes], fontsize=6.5)
+        axes.set_yticks(places, [stage["name"] or "as read" for stage in passes], fontsize=SMALL)
         axes.invert_yaxis()
     text = f"From {low[0]:.2g} .. {high[0]:.2g} as read to {low[-1]:.2g} .. {high[-1]:.2g}."
     return Picture("coefficients", "Range of the coefficients", text, figure_of(axes))
@@ -263,6 +277,7 @@ def bars(name: str, title: str, values: Floats) -> Picture:
     """Draw the entries of a vector as bars."""
     with drawing() as axes:
         axes.bar(np.arange(len(values)), values, color=FIRST, width=0.8)
+        _whole(axes.xaxis)
         axes.set_xlabel("input")
         axes.grid(visible=False, axis="x")
     text = f"{len(values)} entries from {values.min():.4g} to {values.max():.4g}."
@@ -273,6 +288,7 @@ def distribution(name: str, values: Floats, label: str) -> Picture:
     """Draw how many results have which value."""
     with drawing() as axes:
         axes.hist(values, bins=min(BINS, max(5, len(values) // 3)), color=FIRST)
+        _whole(axes.yaxis)
         axes.set_xlabel(label)
         axes.set_ylabel("results")
         axes.grid(visible=False, axis="x")
@@ -286,29 +302,34 @@ def scatter(name: str, title: str, at: Floats, values: Floats, x: str, y: str) -
     with drawing() as axes:
         axes.plot(at, values, "o", color=FIRST, alpha=0.55, markersize=4, markeredgewidth=0)
         _logarithmic_if_wide(axes, values)
+        if np.array_equal(at, np.round(at)):
+            _whole(axes.xaxis)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
     return Picture(name, title, f"{len(at)} results.", figure_of(axes))
 
 
-def against(name: str, title: str, lines: Mapping[str, tuple[Floats, Floats]], x: str, y: str) -> Picture:
-    """Draw values against something: a line and points for each name.
+def against(name: str, title: str, lines: Mapping[str, tuple[Floats, Floats, Floats]], x: str, y: str) -> Picture:
+    """Draw pairs against something: a line and points of the proven values for each name, and where they are open.
 
     Parameters
     ----------
     lines
-        For each name x and y, shape ``(n,)`` each.
+        For each name x, proven values and their other sides, shape ``(n,)`` each; a side that is not known is NaN.
     x, y
         What the axes show.
     """
     with drawing() as axes:
-        for number, (label, (at, values)) in enumerate(lines.items()):
+        for number, (label, (at, values, others)) in enumerate(lines.items()):
             colour = (FIRST, SECOND, THIRD)[number] if len(lines) <= 3 else FIRST
             alpha = 1.0 if len(lines) <= 3 else max(0.15, 3 / len(lines))
             axes.plot(at, values, ".-", color=colour, alpha=alpha, markersize=4, label=label)
+            axes.vlines(at, values, others, color=colour, alpha=0.35 * alpha, linewidth=4)
         axes.set_xlabel(x)
         axes.set_ylabel(y)
         if 1 < len(lines) <= 3:
             axes.legend(loc="best")
-    count = sum(len(at) for at, _ in lines.values())
-    return Picture(name, title, f"{count} results.", figure_of(axes))
+    count = sum(len(at) for at, *_ in lines.values())
+    text = f"{count} results. A bar reaches from what is proven to the other side of a pair that is open."
+    opened = any((np.abs(others - values) > OPEN * np.abs(others)).any() for _, values, others in lines.values())
+    return Picture(name, title, text if opened else f"{count} results.", figure_of(axes))

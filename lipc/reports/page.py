@@ -116,7 +116,7 @@ figure svg { display: block; width: 100%; height: auto; max-height: 34rem; }
 figcaption { margin-top: .4rem; color: var(--muted); font-size: .85rem; }
 dl { margin: 0; display: grid; gap: .35rem; }
 dl div { display: grid; grid-template-columns: 9rem 1fr; gap: .6rem; }
-dt { color: var(--muted); }
+dt { color: var(--muted); overflow-wrap: anywhere; }
 dd { margin: 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }

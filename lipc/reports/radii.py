@@ -14,6 +14,7 @@ from lipc.reports.figures import (
     GRID,
     MUTED,
     SECOND,
+    SMALL,
     THIRD,
     WIDTH,
     Picture,
@@ -24,7 +25,7 @@ from lipc.reports.figures import (
 )
 from lipc.reports.page import table
 from lipc.reports.single import image_shape
-from lipc.reports.words import NORMS, at_least, at_most, side
+from lipc.reports.words import NORMS, at_least, at_most, counted, side
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -53,13 +54,14 @@ def radii_words(records: Records) -> list[str]:
     ]
     optimal = sum(record["status"] == "optimal" for record in records)
     if optimal:
-        words.append(f"{optimal} are the largest that exact local Lipschitz constants can prove, within the tolerance.")
+        what = "the largest that exact local Lipschitz constants can prove, within the tolerance"
+        words.append(f"{counted(optimal, 'is', 'are')} {what}.")
     reached = sum(record["status"] == "max_radius" for record in records)
     if reached:
-        words.append(f"{reached} reach as far as was looked.")
+        words.append(f"{counted(reached, 'reaches', 'reach')} as far as was looked.")
     cut = len(records) - optimal - reached - sum(record["status"] == "misclassified" for record in records)
     if cut:
-        words.append(f"{cut} {'was' if cut == 1 else 'were'} cut short by a limit: what they prove holds all the same.")
+        words.append(f"{counted(cut, 'was', 'were')} cut short by a limit: what they prove holds all the same.")
     wrong = sum(record["status"] == "misclassified" for record in records)
     if wrong:
         words.append(f"At {wrong} the class is not the only largest output at the input itself: a radius of 0.")
@@ -72,7 +74,8 @@ def radii_words(records: Records) -> list[str]:
         )
     trusting = sum(record["radius_kind"] == "solver" for record in records)
     rest = "All of them rest on bounds whose rounding is counted; no solver is trusted."
-    words.append(f"{trusting} rest on a solver's tolerances, the others on no solver." if trusting else rest)
+    some = f"{counted(trusting, 'rests', 'rest')} on a solver's tolerances, the others on no solver."
+    words.append(some if trusting else rest)
     return words
 
 
@@ -185,8 +188,8 @@ def _row(name: str, title: str, records: Records, shape: tuple[int, int]) -> Pic
             place.set_yticks([])
             for spine in place.spines.values():
                 spine.set_edgecolor(GRID)
-        axes[0, column].set_title(f"{record['id']}: class {record['label']}", fontsize=7, color=MUTED)
-        axes[1, column].set_title(f"{found['output']} at {at_most(found['distance'], 3)}", fontsize=7, color=MUTED)
+        axes[0, column].set_title(f"{record['id']}: class {record['label']}", fontsize=SMALL, color=MUTED)
+        axes[1, column].set_title(f"{found['output']} at {at_most(found['distance'], 3)}", fontsize=SMALL, color=MUTED)
     radii = ", ".join(at_least(record["radius"]) for record in records)
     text = f"Radii {radii}. Below each: the nearest point of another class that was found, and how far it is."
     return Picture(name, title, text, figure)

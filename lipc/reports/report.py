@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lipc.errors import ResultError
 from lipc.reports.batch import batch_page, batch_pictures
 from lipc.reports.figures import Picture
+from lipc.reports.radii import is_radius
+from lipc.reports.radius import radius_page, radius_pictures
 from lipc.reports.single import result_page, result_pictures
 from lipc.verify import read_results
 
 if TYPE_CHECKING:
+    from lipc.radius import RadiusResult
     from lipc.result import Result
 
 T = TypeVar("T")
@@ -50,7 +53,8 @@ class Report:
         """
         if self.is_batch:
             return self._checked(lambda: batch_page(self.records, self.where or "a batch", self.shape))
-        return self._checked(lambda: result_page(self.records[0], self.shape))
+        alone = self.records[0]
+        return self._checked(lambda: (radius_page if is_radius(alone) else result_page)(alone, self.shape))
 
     def pictures(self) -> list[Picture]:
         """Return the pictures; none where matplotlib is missing.
@@ -62,7 +66,8 @@ class Report:
         """
         if self.is_batch:
             return self._checked(lambda: batch_pictures(self.records, self.shape))
-        return self._checked(lambda: result_pictures(self.records[0], self.shape))
+        alone = self.records[0]
+        return self._checked(lambda: (radius_pictures if is_radius(alone) else result_pictures)(alone, self.shape))
 
     def _checked(self, make: Callable[[], T]) -> T:
         try:
@@ -73,7 +78,7 @@ class Report:
 
 
 def open_report(path: str | Path, shape: tuple[int, int] | None = None) -> Report:
-    """Return the report of a file, of one result or of a batch as its content says; ``-`` is standard input.
+    """Return the report of a file, of one result or of several as its content says; ``-`` is standard input.
 
     Raises
     ------
@@ -81,9 +86,10 @@ def open_report(path: str | Path, shape: tuple[int, int] | None = None) -> Repor
         If it cannot be read, or holds no results.
     """
     name, records = read_results(path)
-    return Report(records, shape, name, is_batch=len(records) != 1 or "key" in records[0])
+    alone = len(records) == 1 and records[0].get("status") != "error"
+    return Report(records, shape, name, is_batch=not alone)
 
 
-def report_of(result: Result) -> Report:
+def report_of(result: Result | RadiusResult) -> Report:
     """Return the report of a result in memory."""
     return Report([result.to_dict()])

@@ -21,7 +21,7 @@ from lipc.reports.figures import (
     pair_over_time,
 )
 from lipc.reports.page import Section, details, facts, gallery, grid, page, paragraphs
-from lipc.reports.words import certificate, domain_words, headline, question_words
+from lipc.reports.words import certificate, domain_words, headline, question_words, side_words
 
 SMALLEST_IMAGE = 25
 """Inputs that are a square number are drawn as an image from here on, where nobody names a shape."""
@@ -42,7 +42,10 @@ def result_page(result: Mapping[str, Any], shape: tuple[int, int] | None = None)
     """
     drawn = result_pictures(result, shape)
     model = str(result["query"]["model"])
-    sections = [Section("The answer", paragraphs(*certificate(result))), Section("The question", _question(result))]
+    sections = [
+        Section("The answer", paragraphs(*certificate(result))),
+        Section("The question", facts(_question_rows(result)) + file_digests(result)),
+    ]
     if drawn:
         sections.append(Section("In pictures", gallery(drawn)))
     sections.append(Section("What it took", facts(_effort_rows(result))))
@@ -67,15 +70,25 @@ def result_pictures(result: Mapping[str, Any], shape: tuple[int, int] | None = N
         pictures.append(pair_over_time(result["history"]))
     witness = result["witness"]
     if witness is not None:
-        _check_shape(shape, len(witness["x"]))
-        pictures += _vectors(witness, shape or image_shape(result))
+        check_shape(shape, len(witness["x"]))
+        x, gradient = (np.array(witness[key], np.float64) for key in ("x", "gradient"))
+        found = shape or image_shape(result)
+        pictures += vector("witness", "The witness x", x, False, found)
+        pictures += vector("gradient", "The gradient there", gradient, True, found)
     passes = result["size"].get("passes", [])
     if passes and passes[0]["layers"]:
         pictures += [neurons_by_pass(passes), coefficient_ranges(passes)]
     return pictures
 
 
-def _check_shape(shape: tuple[int, int] | None, inputs: int) -> None:
+def check_shape(shape: tuple[int, int] | None, inputs: int) -> None:
+    """Refuse a shape that has another number of entries than there are inputs.
+
+    Raises
+    ------
+    QueryError
+        If it has.
+    """
     if shape is not None and prod(shape) != inputs:
         message = f"the network has {inputs} inputs, and an image of {shape[0]} x {shape[1]} has {prod(shape)}"
         raise QueryError(message, where="--image")
@@ -95,30 +108,24 @@ def image_shape(result: Mapping[str, Any]) -> tuple[int, int] | None:
     return (root, root) if inputs >= SMALLEST_IMAGE and root * root == inputs else None
 
 
-def _vectors(witness: Mapping[str, Any], shape: tuple[int, int] | None) -> list[Picture]:
-    x, gradient = (np.array(witness[key], np.float64) for key in ("x", "gradient"))
-    if shape is None and len(x) > MOST_BARS:
-        return []
-    return [
-        _vector("witness", "The witness x", x, False, shape),
-        _vector("gradient", "The gradient there", gradient, True, shape),
-    ]
+def vector(name: str, title: str, values: Floats, signed: bool, shape: tuple[int, int] | None) -> list[Picture]:
+    """Return a vector as an image of a shape, or as bars; nothing where there are too many for these."""
+    if shape is None:
+        return [bars(name, title, values)] if len(values) <= MOST_BARS else []
+    return [image(name, title, values, shape, signed=signed)]
 
 
-def _vector(name: str, title: str, values: Floats, signed: bool, shape: tuple[int, int] | None) -> Picture:
-    return bars(name, title, values) if shape is None else image(name, title, values, shape, signed=signed)
-
-
-def _question(result: Mapping[str, Any]) -> str:
-    text = facts(_question_rows(result))
+def file_digests(result: Mapping[str, Any]) -> str:
+    """Return the digests of the files of the network, folded; nothing for one that was made in memory."""
     files = result.get("model", {}).get("files", [])
     digests = facts(("", f"{file['name']}: {file['sha256']}") for file in files)
-    return text + details("SHA-256 of the files", digests) if files else text
+    return details("SHA-256 of the files", digests) if files else ""
 
 
 def _question_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     query = result["query"]
-    return [("network", str(query["model"])), ("asked", question_words(query)), ("domain", domain_words(query))]
+    domain = domain_words(query) + side_words(result.get("question", {}).get("domains", []))
+    return [("network", str(query["model"])), ("asked", question_words(query)), ("domain", domain)]
 
 
 def _effort_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from typing import Any
 
@@ -32,6 +32,11 @@ def headline(result: Mapping[str, Any]) -> str:
 def side(value: float | None, digits: int = 8) -> str:
     """Return a bound with that many digits, or ``?``."""
     return "?" if value is None else f"{value:.{digits}g}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with what it counts."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def at_least(value: float, digits: int = 4) -> str:
@@ -103,3 +108,15 @@ def domain_words(query: Mapping[str, Any]) -> str:
     if "rows" in domain:
         parts.append("a half-space" if domain["rows"] == 1 else f"{domain['rows']} half-spaces")
     return f"{' and '.join(parts)}, {domain['inputs']} inputs"
+
+
+def side_words(domains: Sequence[Mapping[str, Any]]) -> str:
+    """Return how far each input ranges in the only domain of a question, to stand behind the words for it.
+
+    A small ball around an image reaches from 0 to 1 as the whole box does, if one looks at all its inputs together.
+    """
+    if len(domains) != 1:
+        return ""
+    sides = [high - low for low, high in zip(domains[0]["lower"], domains[0]["upper"], strict=True)]
+    least, most = (f"{each:.6g}" for each in (min(sides), max(sides)))
+    return f", each of which ranges over {least}" + ("" if least == most else f" to {most}")

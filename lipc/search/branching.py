@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from heapq import heapify, heappop, heappush
-from itertools import count, product
+from itertools import product
 from time import monotonic
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipc.bounds.blas import one_thread
 from lipc.bounds.quadratic import FREE, Quadratic, restrict
@@ -26,10 +24,11 @@ from lipc.certify import Regions
 from lipc.errors import QueryError
 from lipc.ir import Floats, Norm, Program, evaluate, pullback
 from lipc.search.conflicts import States
+from lipc.search.decisions import Decisions
+from lipc.search.frontier import Frontier
 from lipc.search.incumbents import Incumbents
 from lipc.search.nodes import Node, objectives_of
 from lipc.search.possible import Possible
-from lipc.search.pseudocosts import Decision, PseudoCosts
 
 STEPS = 12
 """Newton steps at a node."""
@@ -46,9 +45,6 @@ which the number of trees does not matter."""
 
 MOST_WORK = 4e9
 """Of larger networks, trees times the cube of what is free in each: some ten seconds for their bounds."""
-
-MOST_OPEN = 500_000
-"""Open nodes from which on the search goes deep first."""
 
 COMPILED_AFTER = 500
 """Nodes after which compiled code takes over: loading it takes as long as they do."""
@@ -111,16 +107,13 @@ class BranchAndBound:
         self.hand_over: Callable[[Node, int], float | None] = lambda *_: None
         self.on_left: Callable[[Node], None] = lambda _: None
         self.incumbents = Incumbents(program, question, self.unrolled, deadline)
-        self.costs = PseudoCosts(len(self.unrolled.places), self.unrolled.inputs)
-        self.neurons_first = self.unrolled.inputs > len(self.unrolled.places)
+        self.decisions = Decisions(self.unrolled)
         self.sdp: Callable[[Quadratic], Sdp] = Sdp
         self.restricted = restrict
         self.goal = target()
         self.nodes = 0
         self.trouble = ""
-        self.order = count()
-        self.open: list[tuple[float, int, Node]] = []
-        self.deep: list[Node] = []  # looked at first
+        self.open = Frontier()
         self.current = np.inf
         self.highest = -np.inf  # the largest bound of a node that was dropped
         self.left = -np.inf  # the largest bound of a pattern that can be neither refuted nor reached
@@ -143,12 +136,9 @@ class BranchAndBound:
 
     def _next(self) -> None:
         """Look at the best open node."""
-        node = self.deep[-1] if self.deep else self.open[0][2]
+        node = self.open.next
         self.current = node.bound  # before it is taken: an interrupt may come between any two lines
-        if self.deep:
-            self.deep.pop()
-        else:
-            heappop(self.open)
+        self.open.pop()
         if self.nodes == COMPILED_AFTER:
             self._take_compiled()
         self.goal = self.target()
@@ -169,7 +159,7 @@ class BranchAndBound:
         """Go on with other nodes; what is known of neurons and decisions is kept."""
         self.deadline = self.possible.deadline = self.regions.deadline = deadline
         self.incumbents.search.deadline = self.incumbents.search.regions.deadline = deadline
-        self.open, self.deep = [], []
+        self.open = Frontier()
         self.current = self.highest = self.left = -np.inf
         self.goal = self.target()
         for node in nodes:
@@ -179,13 +169,7 @@ class BranchAndBound:
         """Forget open nodes that elsewhere were found to hold nothing above the target; `upper` counts them on."""
         gone = set(nodes)
         self.highest = max(self.highest, *(node.bound for node in gone), -np.inf)
-        self.open = [each for each in self.open if each[2] not in gone]
-        heapify(self.open)
-        self.deep = [each for each in self.deep if each not in gone]
-
-    def open_nodes(self) -> list[Node]:
-        """Return what is open."""
-        return [*(node for _, _, node in self.open), *self.deep]
+        self.open.discard(gone)
 
     @property
     def is_complete(self) -> bool:
@@ -209,16 +193,13 @@ class BranchAndBound:
 
     @property
     def _open_bound(self) -> float:
-        deep = max((node.bound for node in self.deep), default=-np.inf)
-        return max(deep, -self.open[0][0] if self.open else -np.inf)
+        return self.open.bound
 
     def _push(self, node: Node) -> None:
         if node.bound <= self.goal:
             self._drop(node.bound)
-        elif len(self.open) < MOST_OPEN:
-            heappush(self.open, (-node.bound, next(self.order), node))
         else:
-            self.deep.append(node)
+            self.open.push(node)
 
     def _drop(self, bound: float) -> float:
         self.highest = max(self.highest, bound)
@@ -252,18 +233,15 @@ class BranchAndBound:
         self.nodes += 1
         bound = -np.inf
         states = self.possible.conflicts.imply(node.states)
+        is_new = node.decision is not None and self.decisions.is_neuron(node.decision)
         if states is not None:
             try:
-                bound = self._bound(replace(node, states=states), checked=not self._is_new(node))
+                bound = self._bound(replace(node, states=states), checked=not is_new)
             except QueryError:  # rounding leaves no multipliers
                 self._leave(node)
         brought = max(bound, self.goal)
         if node.decision is not None and brought > -np.inf:
-            self.costs.record(node.decision, brought)
-
-    def _is_new(self, node: Node) -> bool:
-        """Return whether a neuron was decided last."""
-        return node.decision is not None and node.decision.place < len(self.unrolled.places)
+            self.decisions.costs.record(node.decision, brought)
 
     def _may_be(self, states: States) -> bool:
         """Return whether states may be possible; look at the gradient of the point that shows it."""
@@ -357,26 +335,13 @@ class BranchAndBound:
             return None
         direction, states = node.direction.copy(), node.states.copy()
         for entry in np.flatnonzero(over.any(axis=0)).tolist():
-            self._set(sdp.quadratic, direction, states, entry, not over[0, entry])
+            self.decisions.set(sdp.quadratic, direction, states, entry, not over[0, entry])
         if (states == node.states).all() and np.array_equal(direction, node.direction, equal_nan=True):
             return node
         if (states == node.states).all():
             return replace(node, direction=direction)
         implied = self.possible.conflicts.imply(states)
         return None if implied is None else replace(node, direction=direction, states=implied)
-
-    def _set(self, quadratic: Quadratic, direction: Floats, states: States, entry: int, high: bool) -> None:
-        """Decide an entry; a bit that is decided already, by another switch that reads it, stays."""
-        place = self._places(quadratic)[entry] if entry >= quadratic.free_signs else -1
-        if place < 0:
-            direction[quadratic.signs[entry]] = 1.0 if high else -1.0
-        elif states[place] == FREE:
-            states[place] = high
-
-    def _places(self, quadratic: Quadratic) -> NDArray[np.int64]:
-        """Return what the entries of a quadratic stand for: bits, and behind all bits the inputs."""
-        bits = self.unrolled.bits[quadratic.switches]
-        return np.concatenate([len(self.unrolled.places) + quadratic.signs, bits])
 
     def _split(self, node: Node, quadratic: Quadratic, probes: Probes) -> Node | None:
         """Push two children: signs are decided first, and what is expected to bring most on both sides.
@@ -386,50 +351,26 @@ class BranchAndBound:
         Node or None
             `node` itself; or what is left of it, and nothing is pushed.
         """
-        places = self._places(quadratic)
-        scores = self._scores(node, quadratic, probes)
+        places, room = self.decisions.places(quadratic), node.bound - self.goal
+        scores = self.decisions.scores(room, quadratic, probes)
         order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= 0)]
         tried = False
         for entry in order[:TRIALS].tolist():
             if monotonic() > self.deadline:  # large matrices: a trial may take a second
                 break
-            if self.costs.is_reliable(int(places[entry])):
+            if self.decisions.costs.is_reliable(int(places[entry])):
                 continue
             tried = True
-            sides = [self._child(node, quadratic, probes, entry, side) for side in (True, False)]
+            sides = [self.decisions.child(node, quadratic, probes, entry, side) for side in (True, False)]
             dropped = [self._try(child) <= self.goal for child in sides]
             if all(dropped):
                 return None
             if any(dropped):
                 return replace(sides[dropped.index(False)], decision=node.decision)
-        entry = int(np.argmax(self._scores(node, quadratic, probes))) if tried else int(order[0])
+        entry = int(np.argmax(self.decisions.scores(room, quadratic, probes))) if tried else int(order[0])
         for side in (True, False):
-            self._push(self._child(node, quadratic, probes, entry, side))
+            self._push(self.decisions.child(node, quadratic, probes, entry, side))
         return node
-
-    def _scores(self, node: Node, quadratic: Quadratic, probes: Probes) -> Floats:
-        """Return the product of the gains expected on both sides; 0 for what is not to be decided yet.
-
-        Signs come first; but neurons where the network has more inputs, for when all neurons are decided the signs are.
-        """
-        places, room = self._places(quadratic), node.bound - self.goal
-        low, high = (np.minimum(self.costs.expected(state, places, probes.violation), room) for state in (0, 1))
-        score = low * high
-        first = slice(0, quadratic.free_signs)
-        if self.neurons_first:
-            first = slice(quadratic.free_signs, None)
-        elif not quadratic.free_signs:
-            first = slice(None)
-        kept = np.full(len(score), -1.0)
-        kept[first] = score[first]
-        return kept
-
-    def _child(self, node: Node, quadratic: Quadratic, probes: Probes, entry: int, side: bool) -> Node:
-        direction, states = node.direction.copy(), node.states.copy()
-        self._set(quadratic, direction, states, entry, side)
-        place = int(self._places(quadratic)[entry])
-        decision = Decision(place, int(side), node.bound, float(probes.violation[entry]))
-        return replace(node, direction=direction, states=states, decision=decision)
 
     def _try(self, child: Node) -> float:
         """Return the bound of a child, and remember what its decision brings (strong branching)."""
@@ -437,7 +378,7 @@ class BranchAndBound:
         is_known = not len(quadratic.switches)
         bound = min(child.bound, quadratic.largest()) if is_known else self._lower(child, self.sdp(quadratic))[0].bound
         if child.decision is not None:
-            self.costs.record(child.decision, max(bound, self.goal))
+            self.decisions.costs.record(child.decision, max(bound, self.goal))
         if bound <= self.goal:
             self._drop(bound)
         return bound

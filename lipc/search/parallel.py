@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from heapq import heappop
 from time import monotonic
 
 import numpy as np
@@ -83,7 +82,7 @@ class ParallelSearch(BranchAndBound):
 
     def _hire(self, stack: ExitStack) -> None:
         """Start as many processes as there is work for, but none in place of one that was lost."""
-        wanted = min(self.jobs - self.lost, len(self.open) + len(self.deep))
+        wanted = min(self.jobs - self.lost, len(self.open))
         new: list[Seat] = []
         try:
             while len(self.workers) + len(new) < wanted:
@@ -127,16 +126,13 @@ class ParallelSearch(BranchAndBound):
         """Take the best nodes, for each process some; they stay in the bound until something comes back."""
         hands: list[list[Node]] = [[] for _ in self.workers]
         for dealt in range(DEALT * len(hands)):
-            if not self.open and not self.deep:
+            if not self.open:
                 break
             place = dealt % len(hands)
-            node = self.deep[-1] if self.deep else self.open[0][2]
+            node = self.open.next
             self.away.setdefault(place, []).append(node)  # before it is taken: an interrupt may come at any time
             hands[place].append(node)
-            if self.deep:
-                self.deep.pop()
-            else:
-                heappop(self.open)
+            self.open.pop()
         return hands
 
     def _take(self, nodes: list[Node], left: Left | None) -> None:

@@ -63,6 +63,6 @@ class _Search:
         last = before + batch.most_nodes
         while tree.nodes < last and not self.points and not tree.is_complete and monotonic() <= tree.deadline:
             tree.run(most_nodes=min(last, tree.nodes + STEP))
-        left = Left(tree.open_nodes(), tree.highest, tree.left, tree.nodes - before, self.points[-MOST_POINTS:])
+        left = Left(tree.open.nodes, tree.highest, tree.left, tree.nodes - before, self.points[-MOST_POINTS:])
         self.points.clear()
         return left

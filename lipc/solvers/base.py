@@ -164,7 +164,7 @@ class Solver(ABC):
     name: ClassVar[str]
     """What `--solver` calls it."""
 
-    title: ClassVar[str] = ""
+    title: str = ""
     """What people call it."""
 
     capabilities: ClassVar[Capabilities] = Capabilities()

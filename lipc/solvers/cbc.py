@@ -21,7 +21,7 @@ class Cbc(CommandSolver):
     """
 
     name: ClassVar[str] = "cbc"
-    title: ClassVar[str] = "CBC"
+    title: str = "CBC"
     install: ClassVar[str] = "apt install coinor-cbc, or conda install -c conda-forge coin-or-cbc"
     capabilities: ClassVar[Capabilities] = Capabilities(
         formulations=("bigm", "sos1"), start=True, bound="log", threads=True, seed=True

@@ -66,7 +66,7 @@ class CustomSolver(CommandSolver):
             raise QueryError("the command needs {sol}, a file for the solution", where="--solver-cmd", hint=_EXAMPLE)
         self.places = places
         self.ending = ".lp" if "lp" in places else ".mps"
-        self.title = Path(self.words[0]).name  # type: ignore[misc]
+        self.title = Path(self.words[0]).name
 
     def version(self) -> str:
         """Return the name of the command.

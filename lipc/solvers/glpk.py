@@ -17,7 +17,7 @@ class Glpk(CommandSolver):
     """GLPK: `glpsol`, which takes no start and runs one thread."""
 
     name: ClassVar[str] = "glpk"
-    title: ClassVar[str] = "GLPK"
+    title: str = "GLPK"
     install: ClassVar[str] = "apt install glpk-utils, or conda install -c conda-forge glpk"
     capabilities: ClassVar[Capabilities] = Capabilities(bound="log", stdin=True)
     dual_tolerance: ClassVar[float] = 1e-6

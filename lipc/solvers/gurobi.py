@@ -29,7 +29,7 @@ class Gurobi(Solver):
     """Gurobi, if it is installed: without a licence of one's own it takes small programs only."""
 
     name: ClassVar[str] = "gurobi"
-    title: ClassVar[str] = "Gurobi"
+    title: str = "Gurobi"
     install: ClassVar[str] = "pip install gurobipy (free for small programs; a licence for others: gurobi.com)"
     capabilities: ClassVar[Capabilities] = Capabilities(
         formulations=("bigm", "indicator", "sos1"), start=True, bound="api", threads=True, seed=True

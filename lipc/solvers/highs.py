@@ -29,7 +29,7 @@ class Highs(Solver):
     """HiGHS; the program is handed over as arrays, so no number is rounded."""
 
     name: ClassVar[str] = "highs"
-    title: ClassVar[str] = "HiGHS"
+    title: str = "HiGHS"
     install: ClassVar[str] = "pip install highspy"
     capabilities: ClassVar[Capabilities] = Capabilities(start=True, bound="api", threads=True, seed=True)
     dual_tolerance: ClassVar[float] = 1e-9

@@ -130,8 +130,32 @@ def _start(
     finally:
         os.close(writing)
     reader = _Reader(reading, on_line)
+    stack.enter_context(_survived_by_none(child))
     stack.callback(_end, child, reader)
     return child, reader
+
+
+@contextlib.contextmanager
+def _survived_by_none(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """See to it that a command and its children end with this process, even if that is killed in the block.
+
+    Nobody can catch SIGKILL. A shell reads from a pipe whose other end is held here alone, and so hears of it.
+    """
+    words = ["/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "sh", str(child.pid)]
+    try:
+        watcher = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+    except OSError:  # no shell, or no process more: the command may survive, and that is all
+        yield
+        return
+    try:
+        yield
+    finally:
+        watcher.kill()
+        watcher.wait()
+        assert watcher.stdin is not None
+        watcher.stdin.close()
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ class Scip(Solver):
     """SCIP with settings that win on these programs (`lipc.solvers.guidance`)."""
 
     name: ClassVar[str] = "scip"
-    title: ClassVar[str] = "SCIP"
+    title: str = "SCIP"
     install: ClassVar[str] = "pip install pyscipopt"
     capabilities: ClassVar[Capabilities] = Capabilities(
         formulations=("bigm", "indicator", "sos1"), start=True, bound="api", threads=True, seed=True

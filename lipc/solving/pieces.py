@@ -188,7 +188,7 @@ class _Cutter:
 
     def _nodes(self) -> list[Node]:
         """Return the nodes that are pieces: what is open, and what the search can do nothing about."""
-        return [*self.tree.open_nodes(), *self.unsettled]
+        return [*self.tree.open.nodes, *self.unsettled]
 
     def _is_open(self, node: Node) -> bool:
         return node.bound > self._target()

@@ -64,7 +64,7 @@ class SafeSearch:
         assert objective is not None, "a compiled question has an objective"
         self.lipschitz = objective.lipschitz
         self.sign = 1.0 if objective.sense is Sense.MAXIMIZE else -1.0
-        trail = exact_trail(compiled)
+        trail = trail_to_one_value(compiled)
         known = interval_bounds(trail.program)[trail.program.result]
         trail = self._tightened(trail) if tighten else trail
         self.program = trail.program
@@ -229,8 +229,11 @@ class SafeSearch:
         return bits, None
 
 
-def exact_trail(compiled: Compiled) -> Trail:
-    """Return the way from the question to the last program with one value as its objective, before any rounding."""
+def trail_to_one_value(compiled: Compiled) -> Trail:
+    """Return the way from the question to the last program with one value as its objective, before any rounding.
+
+    Unlike `Compiled.exact_trail` it may end behind the Jacobian; where it would not, the Jacobian is made here.
+    """
     kept: list[Step] = []
     for step in compiled.trail.steps:
         if not step.transformation.exact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from batch_files import EXAMPLES
 from lipc.batches.keys import Digests, key_of
 from lipc.batches.results import Results
 from lipc.diagnostics import SourceError
+from lipc.errors import OutputError
 from lipc.jobs import Job
 from lipc.jobs.stated import PassWords, Words
 from lipc.options import Options
@@ -143,3 +145,10 @@ def test_keys_say_what_was_asked_and_nothing_else(tmp_path: Path) -> None:
     before = key(others[3])
     numbers.write_text("0.5, 0.26", encoding="utf-8")
     assert key(others[3]) != before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_cannot_be_read_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is a pipe"):
+        Results(tmp_path / "pipe")

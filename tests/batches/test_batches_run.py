@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -113,6 +114,18 @@ def test_a_job_in_need_of_more_memory_is_a_result_and_the_next_one_works() -> No
     small = answers["small"]
     assert small.status == "error"
     assert "memory" in small.error.lower()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cap is Linux's")
+@pytest.mark.parametrize("error", [SystemError("error return without exception set"), OSError(errno.ENOMEM, "no")])
+def test_what_libraries_say_of_memory(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lipc.driver.solve", failing)
+    answer = Solving(Options()).start()
+    assert answer(Job("capped", MODEL, memory=2**34))["error"] == "out of memory"
+    assert "internal error" in str(answer(Job("free", MODEL))["error"])
 
 
 def with_service(monkeypatch: pytest.MonkeyPatch, service: Slow) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from spread import spread
 
 import lipc
 from lipc import Query, box, from_weights
@@ -99,12 +100,9 @@ def _sides(mip: MixedIntegerProgram) -> list[tuple[float, NDArray[np.float64]]]:
     return [(1.0, mip.row_upper), (-1.0, mip.row_lower)]
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("seed", "widths"), [(0, [2, 5, 4, 1]), (1, [3, 6, 1]), (2, [2, 4, 3, 2]), (3, [3, 4, 3, 3])])
-def test_the_optimum_stays_and_the_root_is_no_more_than_the_bound(
-    seed: int, widths: list[int], mode: Mode, norm: Norm
-) -> None:
+@pytest.mark.parametrize(("seed", "mode", "norm"), spread(range(4), MODES, NORMS, every=3))
+def test_the_optimum_stays_and_the_root_is_no_more_than_the_bound(seed: int, mode: Mode, norm: Norm) -> None:
+    widths = [[2, 5, 4, 1], [3, 6, 1], [2, 4, 3, 2], [3, 4, 3, 3]][seed]
     network = random_network(seed, widths)
     answer = lipschitz(*network, np.full(widths[0], -1.0), np.full(widths[0], 1.0), None, norm.value)
     assert not answer.thin
@@ -117,9 +115,7 @@ def test_the_optimum_stays_and_the_root_is_no_more_than_the_bound(
     assert root(mip) <= bound.constant * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "mode", "norm"), spread(KINDS, MODES, NORMS, every=5))
 def test_no_point_of_the_network_is_lost(kind: str, mode: Mode, norm: Norm) -> None:
     """Also of networks not in general position, whose bits at kinks may be either."""
     network = random_network(4, [3, 5, 4, 1], kind)  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from spread import spread
 
 from lipc.bounds import interval_bounds, linear_bounds
 from lipc.ir import Conditional, Floats, Input, Interval, Kind, Lipschitz, Norm, Objective, Program, Sense
@@ -73,9 +74,9 @@ def test_values_of_networks(name: str, method: Method) -> None:
         assert_inside(sample.program, bounds, {0: point})
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
+@pytest.mark.parametrize(
+    ("name", "mode", "norm"), spread(list(SAMPLES), ["reverse", "forward"], [Norm.LINF, Norm.L1], every=3)
+)
 def test_values_of_jacobians(name: str, mode: Mode, norm: Norm, method: Method) -> None:
     sample = SAMPLES[name]
     program = run_passes(with_norm(sample.program, norm), [Fuse(), Jacobian(mode)]).program

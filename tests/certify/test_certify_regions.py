@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from spread import spread
 
 from lipc.bounds.lp import LinearProgram, LinearSolution
 from lipc.certify import Conflict, Regions
@@ -76,8 +77,9 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "seed", "widths"), CASES)
-def test_every_pattern_is_found_or_refuted_rightly(kind: str, seed: int, widths: list[int]) -> None:
+@pytest.mark.parametrize("case", spread(CASES, every=3), ids=str)
+def test_every_pattern_is_found_or_refuted_rightly(case: tuple[str, int, list[int]]) -> None:
+    kind, seed, widths = case
     network = random_network(seed, widths, kind)  # type: ignore[arg-type]
     sample = dense(network)
     known = enumerated(network, sample.domain.lower, sample.domain.upper)

@@ -37,6 +37,18 @@ def test_points_and_a_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     )
 
 
+def test_lines_on_stdout(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    args = ["batch", "--model", MODEL, "--box", "-1", "1", "--sweep", "norm=linf,l1", "--jobs", "1", "--out", "-"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert main(args) == 0
+    printed = capfdbinary.readouterr()
+    found = {each["id"]: each["lower"] for each in map(json.loads, printed.out.splitlines())}
+    assert found == {"norm=linf": 4.0, "norm=l1": 3.0}
+    assert printed.err.endswith(b": 2 closed\n")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_failed_job_is_exit_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = tmp_path / "jobs.jsonl"
     text = f'{{"model": "{MODEL}", "box": [1, 0]}}\n{{"model": "{MODEL}", "box": [0, 1]}}\n'
@@ -69,6 +81,11 @@ def test_a_broken_file_of_jobs_is_named_by_its_lines(tmp_path: Path, capsys: pyt
         (["--model", MODEL, "--passes", "fuze"], "fuze"),
         (["--model", MODEL, "--jobs", "2", "--scheduler", "tcp://127.0.0.1:9"], "--scheduler has its own"),
         (["none.csv"], "cannot be read"),
+        (["--model", "none.onnx"], "--model: there is no file none.onnx"),
+        (
+            ["--model", MODEL, "--center", "0.5", "--objective", "radius", "--gap", "0.1"],
+            "--gap says nothing of a cert",
+        ),
     ],
 )
 def test_mistakes_in_the_call(args: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,21 +94,21 @@ def test_mistakes_in_the_call(args: list[str], words: str, capsys: pytest.Captur
 
 
 def test_lines_of_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    log = BatchLog(quiet=False)
+    log = BatchLog(quiet=False, out="r.jsonl")
     log.report(Progress(10))
     assert capsys.readouterr().err == ""
     log.printed -= 60
     log.report(Progress(10, resumed=2, done=6, closed=4, failed=1, seconds=8.0))
     line = capsys.readouterr().err
     assert line == "     8.0 s: 6 of 10 jobs, 4 closed, 1 open, 1 failed, 8.0 s left\n"
-    log.close("r.jsonl")
+    log.close()
     assert capsys.readouterr().err.splitlines() == [
         "lipc: 4 jobs in 8.0 s (0.5 per second), 2 were there: 4 closed, 1 open, 1 failed; r.jsonl",
         "lipc: 4 jobs are left; the same call goes on with them",
     ]
-    silent = BatchLog(quiet=True)
+    silent = BatchLog(quiet=True, out="r.jsonl")
     silent.report(Progress(10))
-    silent.close("r.jsonl")
+    silent.close()
     assert capsys.readouterr().err == ""
 
 
@@ -106,9 +123,9 @@ def test_durations() -> None:
 
 def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    log = BatchLog(quiet=False)
+    log = BatchLog(quiet=False, out="r.jsonl")
     log.report(Progress(10, done=5, closed=5, seconds=2.0))
     assert log.bar is not None
     log.report(Progress(10, done=10, closed=10, seconds=4.0))
-    log.close("r.jsonl")
+    log.close()
     assert "lipc: 10 jobs in 4.0 s (2.5 per second): 10 closed; r.jsonl" in capsys.readouterr().err

@@ -162,7 +162,7 @@ def test_the_sidecar_waits_for_the_solution(solved: tuple[Path, Path]) -> None:
     sidecar.unlink()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command("check", sidecar, "-"), **pipes) as checking:
-        timer = threading.Timer(1.0, lambda: None)
+        timer = threading.Timer(0.6, lambda: None)
         timer.start()
         timer.join()
         sidecar.write_bytes(content)

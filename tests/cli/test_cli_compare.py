@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from cli_process import Call
 
 from lipc.estimators import run
 

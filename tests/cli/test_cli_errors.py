@@ -14,6 +14,7 @@ import onnx
 import pytest
 from cli_process import command
 from onnx import helper
+from spread import spread
 
 BOX = ["--box", "0", "1"]
 PREFIX = "lipc: error: "
@@ -245,8 +246,11 @@ PROCESS_MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("args", "start"), PROCESS_MISTAKES, ids=[label(args) for args, _ in PROCESS_MISTAKES])
-def test_a_mistake_in_a_process(process: Call, folder: Path, args: list[str], start: str) -> None:
+@pytest.mark.parametrize(
+    "mistake", spread(PROCESS_MISTAKES, every=2), ids=[label(args) for args, _ in PROCESS_MISTAKES]
+)
+def test_a_mistake_in_a_process(process: Call, folder: Path, mistake: tuple[list[str], str]) -> None:
+    args, start = mistake
     before = snapshot(folder)
     shown = process(*substituted(args, folder))
     assert (shown.code, shown.out, shown.err.count("\n")) == (2, "", 1)
@@ -271,9 +275,9 @@ def test_each_operator_that_is_not_supported_is_a_line(lipc: Call, tmp_path: Pat
 FULL = [
     ["{model}", *BOX],
     ["solve", "{model}", *BOX, "--json"],
-    ["solve", "{model}", *BOX],
+    pytest.param(["solve", "{model}", *BOX], marks=pytest.mark.slow),
     ["--version"],
-    ["--help"],
+    pytest.param(["--help"], marks=pytest.mark.slow),
     ["solve", "--help"],
 ]
 
@@ -356,7 +360,7 @@ def test_a_reader_that_is_gone(small: str, args: list[str]) -> None:
         assert writer.wait(60) in (0, 1)
 
 
-@pytest.mark.parametrize("size", ["1e18", "1e100", "1e308"])
+@pytest.mark.parametrize("size", ["1e18", pytest.param("1e100", marks=pytest.mark.slow), "1e308"])
 def test_a_domain_out_of_all_proportion(process: Call, folder: Path, size: str) -> None:
     """A refusal or a valid pair; never warnings of numpy, an internal error or crossed bounds."""
     shown = process("solve", folder / "small.onnx", "--box", f"-{size}", size, "--json", "-q", "--time-limit", "5")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from cli_process import Call
 
 from lipc.estimators.catalogue import estimator_names
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Call
+from cli_process import Call
 
 pytest.importorskip("matplotlib", reason="pictures need matplotlib")
 

@@ -18,6 +18,7 @@ import oracle
 import pytest
 from cli_process import command
 from onnx import numpy_helper
+from spread import spread
 
 from lipc.cli.main import main
 from lipc.search.ascent import Found
@@ -133,13 +134,13 @@ def test_json_is_one_line_with_every_field(lipc: Call, small: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "functional"), [(None, None), ("0", [1, 0]), ("y[1]", [0, 1]), ("2*y[0] - y[1]/4 + 3", [2, -0.25])]
+    ("output", "norm", "mode"),
+    spread([None, "0", "y[1]", "2*y[0] - y[1]/4 + 3"], ["linf", "l1"], ["reverse", "forward", "auto"], every=5),
 )
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("mode", ["reverse", "forward", "auto"])
 def test_the_answer_is_the_enumeration(
-    lipc: Call, small: str, mode: str, norm: oracle.Norm, output: str | None, functional: list[float] | None
+    lipc: Call, small: str, mode: str, norm: oracle.Norm, output: str | None
 ) -> None:
+    functional = {None: None, "0": [1, 0], "y[1]": [0, 1], "2*y[0] - y[1]/4 + 3": [2, -0.25]}[output]
     options = [] if output is None else ["--output", output]
     shown = lipc("solve", small, *BOX, "--norm", norm, "--mode", mode, *options, "--json")
     answer = oracle.lipschitz(*weights_of(small), np.zeros(2), np.ones(2), functional, norm)
@@ -225,7 +226,7 @@ def test_drop_softmax(lipc: Call, small: str, models: Path) -> None:
     assert json.loads(dropped.out)["lower"] == json.loads(plain.out)["lower"]
 
 
-@pytest.mark.parametrize("limit", ["0", "0.01", "1"])
+@pytest.mark.parametrize("limit", ["0", "0.01", "0.3", pytest.param("1", marks=pytest.mark.slow)])
 def test_time_limit(lipc: Call, models: Path, limit: str) -> None:
     shown = lipc("solve", models / "hard.onnx", *BOX, "--time-limit", limit, "--json", "-q")
     content = json.loads(shown.out)
@@ -271,7 +272,7 @@ def wait_for_nodes(stream: IO[str] | None) -> None:
 
 
 def test_one_ctrl_c_gives_the_pair(models: Path) -> None:
-    with running("solve", models / "hard.onnx", *BOX, "--json") as process:
+    with running("solve", models / "hard.onnx", *BOX, "--json", "--time-limit", "60") as process:
         wait_for_nodes(process.stderr)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
@@ -286,7 +287,7 @@ def test_one_ctrl_c_gives_the_pair(models: Path) -> None:
 @pytest.mark.parametrize("pause", [0.0, *(pytest.param(pause, marks=pytest.mark.slow) for pause in (0.001, 0.02))])
 def test_two_ctrl_c_give_up_at_once(models: Path, pause: float) -> None:
     """Or give the pair, if the solver was done with stopping before the second one came."""
-    with running("solve", models / "hard.onnx", *BOX, "--json") as process:
+    with running("solve", models / "hard.onnx", *BOX, "--json", "--time-limit", "60") as process:
         wait_for_nodes(process.stderr)
         process.send_signal(signal.SIGINT)
         sleep(pause)

@@ -16,6 +16,7 @@ import highspy
 import numpy as np
 import pytest
 from cli_process import command
+from running import children, is_running
 
 BOX = ("--box", "0", "1")
 Call = Callable[..., Any]
@@ -217,21 +218,10 @@ def test_jobs_without_an_effect_are_told(lipc: Call, small: str, flags: tuple[st
     assert json.loads(lipc("solve", small, *BOX, "--jobs", "2", "--json").out)["note"] == ""
 
 
-def children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return [child for child, parent in pairs if parent == pid]
-
-
-def is_running(pid: int) -> bool:
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(shown.strip()) and not shown.startswith("Z")
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_control_c_leaves_the_pair_and_no_process(tmp_path: Path) -> None:
-    from conftest import save_network
+    from cli_process import save_network
 
     network = save_network(tmp_path / "network.onnx", (10, 30, 24, 3), seed=5)
     args = command("solve", network, *BOX, "--jobs", "2", "--json", "-q")

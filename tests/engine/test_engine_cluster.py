@@ -15,7 +15,7 @@ import pytest
 from nets import random_network
 
 import lipc
-from lipc.engine.cluster import Cluster
+from lipc.engine.cluster import Cluster, ClusterSeat
 from lipc.errors import EngineError, QueryError
 from lipc.jobs import Job
 from lipc.jobs.stated import Words
@@ -114,6 +114,29 @@ def test_one_question_on_a_cluster(local: Any, monkeypatch: pytest.MonkeyPatch) 
     assert (result.status, result.lower, result.note) == ("optimal", alone.lower, "")
     assert result.upper == pytest.approx(alone.upper, rel=2e-6)
     assert result.nodes > 5
+
+
+@pytest.mark.slow
+def test_one_question_on_a_cluster_that_loses_a_worker(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "ALONE", 5)
+    monkeypatch.setattr(parallel, "ROUND", 15)
+    network = lipc.from_weights(*random_network(3, (5, 14, 12, 2)))
+    query = lipc.Query(lipc.box(-np.ones(5), np.ones(5)))
+    alone = lipc.solve(network, query)
+    killed: list[int] = []
+    real = ClusterSeat.ask
+
+    def ask(self: ClusterSeat, request: object) -> None:
+        real(self, request)
+        if not killed:
+            killed.extend(self._client.run(os.getpid).values())
+            os.kill(killed[0], signal.SIGKILL)
+
+    monkeypatch.setattr(ClusterSeat, "ask", ask)
+    result = lipc.solve(network, query, options=lipc.Options(search="bab", scheduler=local.scheduler_address))
+    assert killed
+    assert (result.status, result.lower) == ("optimal", alone.lower)
+    assert result.upper == pytest.approx(alone.upper, rel=2e-6)
 
 
 def test_what_is_no_cluster(local: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from spread import spread
 
 from lipc.errors import InternalError
 from lipc.ir import Builder, Floats, Kind, Lipschitz, Norm, Objective, Origin, Polytope, Program, Sense, evaluate
@@ -159,10 +160,10 @@ def pipeline(program: Program, mode: Mode) -> Trail:
     return run_passes(program, [*first, Jacobian(mode), Bounds(), PruneStable(), Fuse()])
 
 
-@pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
-@pytest.mark.parametrize("reduce", [True, False])
+@pytest.mark.parametrize(
+    ("name", "mode", "norm", "reduce"),
+    spread(list(SAMPLES), ["reverse", "forward"], [Norm.LINF, Norm.L1], [True, False], every=3),
+)
 def test_computed_points_are_feasible_and_have_their_value(name: str, mode: Mode, norm: Norm, reduce: bool) -> None:
     sample = SAMPLES[name]
     program = with_norm(sample.program, norm)

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.optimize import linprog
+from spread import spread
 
 from lipc.ir import Builder, Floats, Kind, Lipschitz, Norm, Objective, Polytope, Program, Sense, evaluate
 from lipc.mip import MixedIntegerProgram, NoGood, Role, choices_of, exclude, lower
@@ -33,11 +34,11 @@ def compiled(network: Network, norm: Norm, mode: Mode, *, linear: bool = True) -
     return lowered, lower(lowered)
 
 
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(("seed", "widths"), [(0, [2, 5, 4, 1]), (1, [3, 6, 1]), (2, [2, 4, 3, 2]), (3, [3, 4, 3, 3])])
-@pytest.mark.parametrize("linear", [True, False])
-def test_lipschitz_constants(seed: int, widths: list[int], mode: Mode, norm: Norm, linear: bool) -> None:
+@pytest.mark.parametrize(
+    ("seed", "mode", "norm", "linear"), spread(range(4), MODES, [Norm.LINF, Norm.L1], [True, False], every=3)
+)
+def test_lipschitz_constants(seed: int, mode: Mode, norm: Norm, linear: bool) -> None:
+    widths = [[2, 5, 4, 1], [3, 6, 1], [2, 4, 3, 2], [3, 4, 3, 3]][seed]
     network = random_network(seed, widths)
     inputs = widths[0]
     answer = lipschitz(*network, np.full(inputs, -1.0), np.full(inputs, 1.0), None, norm.value)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from spread import spread
 
 import lipc
 from lipc import Query, box, from_weights
@@ -195,15 +196,8 @@ NETWORKS: dict[str, Network] = {
 
 
 @pytest.mark.parametrize(
-    ("mode", "norm"),
-    [
-        ("reverse", Norm.LINF),
-        ("forward", Norm.L1),
-        pytest.param("reverse", Norm.L1, marks=pytest.mark.slow),
-        pytest.param("forward", Norm.LINF, marks=pytest.mark.slow),
-    ],
+    ("name", "mode", "norm"), spread(list(NETWORKS), ["reverse", "forward"], [Norm.LINF, Norm.L1], every=3)
 )
-@pytest.mark.parametrize("name", NETWORKS)
 def test_the_constant_is_found_through_all_passes(name: str, mode: Mode, norm: Norm) -> None:
     network = NETWORKS[name]
     inputs = network.weights[0].shape[1]

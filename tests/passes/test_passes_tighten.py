@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import oracle
 import pytest
+from spread import spread
 
 import lipc
 from lipc import from_weights
@@ -157,9 +158,7 @@ def test_a_cutoff_needs_one_value() -> None:
     assert Tighten().apply(program).program.bounds
 
 
-@pytest.mark.parametrize("level", range(4))
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "mode", "level"), spread(range(3), MODES, range(4), every=5))
 def test_every_level_gives_the_exact_answer(seed: int, mode: Mode, level: int) -> None:
     net = random_network(seed, (3, 5, 5, 2))
     domain = lipc.box([-1.0, 0.0, -0.5], [1.0, 1.0, 0.5])

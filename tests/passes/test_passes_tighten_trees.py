@@ -9,6 +9,7 @@ from time import sleep
 import numpy as np
 import oracle
 import pytest
+from spread import spread
 
 import lipc
 import lipc.solving.stages.tighten
@@ -95,9 +96,7 @@ def test_without_a_limit_ranges_are_those_of_the_enumeration(seed: int, mode: Mo
     assert gained > 0.1
 
 
-@pytest.mark.parametrize("goal", ["bits", "ranges"])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "mode", "goal"), spread(range(3), MODES, ["bits", "ranges"], every=5))
 def test_a_tree_that_is_stopped_early_proves_its_bound(seed: int, mode: Mode, goal: Goal) -> None:
     net = network(seed)
     program = lowered(net, mode)
@@ -217,9 +216,7 @@ def test_a_solver_that_lies_costs_tightness_only(lie: str, goal: Goal, monkeypat
     assert (refuted > 0) == (lie == "multipliers")
 
 
-@pytest.mark.parametrize("goal", ["bits", pytest.param("ranges", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
+@pytest.mark.parametrize(("goal", "mode", "norm"), spread(["bits", "ranges"], MODES, [Norm.LINF, Norm.L1], every=3))
 def test_the_optimum_stays_with_a_cutoff_below_it(mode: Mode, norm: Norm, goal: Goal) -> None:
     net = random_network(6, (3, 6, 5, 1))
     domain = lipc.box(-1.0, [1.0, 1.0, 1.0])

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from spread import spread
 
 from lipc.errors import InternalError
 from lipc.ir import Affine, Builder, Conditional, Floats, Input, Norm, Origin, Polytope, Program, evaluate
@@ -97,8 +98,7 @@ def test_choices_there_and_back(sample: Sample, name: str) -> None:
         np.testing.assert_allclose(at(sample.program, filled), sample.function(point[None, :])[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
-@pytest.mark.parametrize("mode", ["reverse", "forward"])
+@pytest.mark.parametrize(("mode", "norm"), spread(["reverse", "forward"], [Norm.LINF, Norm.L1], every=3))
 def test_the_whole_pipeline_at_points_is_the_norm_of_the_gradient(sample: Sample, mode: Mode, norm: Norm) -> None:
     assert sample.program.objective is not None and sample.program.objective.lipschitz is not None
     objective = replace(sample.program.objective, lipschitz=replace(sample.program.objective.lipschitz, norm=norm))

@@ -17,6 +17,7 @@ from lipc.errors import ResultError
 from lipc.jobs import Job
 from lipc.query import Query, ball
 from lipc.reports import Report, open_report
+from lipc.reports.batch import batch_pictures
 from lipc.reports.radii import against_attack, share_left
 from lipc.reports.words import at_least, at_most
 from lipc.verify import verify
@@ -81,7 +82,7 @@ def test_failed_jobs_among_others(solved: dict[str, Any], tmp_path: Path) -> Non
 @pytest.mark.parametrize("count", [1, 2])
 def test_nothing_but_failed_jobs(tmp_path: Path, count: int) -> None:
     text = text_of(written(tmp_path / "r.jsonl", [failed(number) for number in range(count)]))
-    assert f"{count} questions: 0 answered, {count} failed" in text
+    assert ("1 question: 0 answered, 1 failed", "2 questions: 0 answered, 2 failed")[count - 1] in text
     assert "Every answer" not in text
 
 
@@ -116,7 +117,7 @@ def test_the_page_of_radii_says_what_is_proven(tmp_path: Path) -> None:
     assert "1 was cut short by a limit" in text
     assert "At 1 the class is not the only largest output" in text
     assert "another class for 9. The proven radius is 50% of its distance (median)" in text
-    assert "1 rest on a solver's tolerances" in text
+    assert "1 rests on a solver's tolerances" in text
     backwards = Report(list(reversed(records)), is_batch=True).html()
     assert re.findall(r"<td>(job \d+)</td>", backwards) == [f"job {number}" for number in range(1, 11)]
     names = [picture.name for picture in report.pictures()]
@@ -160,3 +161,16 @@ def test_verify_says_that_it_checks_neither() -> None:
     for record in (radius(1, 0.1, 0.2), failed(2)):
         with pytest.raises(ResultError, match=r"is a certified radius|is the record of a failed job"):
             verify(record)
+
+
+def test_open_pairs_of_a_sweep_are_seen(solved: dict[str, Any]) -> None:
+    def swept(number: int, lower: float, upper: float | None) -> dict[str, Any]:
+        return {**line(number, solved), "id": f"radius=0.{number}", "lower": lower, "upper": upper}
+
+    def said(records: list[dict[str, Any]]) -> str:
+        return next(each.text for each in batch_pictures(records) if each.name == "against-radius")
+
+    closed = [swept(1, 1.0, 1.0), swept(2, 2.0, 2.0000001)]
+    assert said(closed) == "2 results."
+    assert said([*closed, swept(3, 2.0, None)]) == "3 results."
+    assert "the other side of a pair that is open" in said([*closed, swept(3, 2.0, 3.0)])

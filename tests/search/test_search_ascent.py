@@ -30,15 +30,16 @@ def found_and_exact(network: Network, norm: Norm, low: float = -1.0, high: float
     return found.value, exact.value
 
 
-def test_never_above_the_exact_constant_and_mostly_there() -> None:
+@pytest.mark.parametrize("count", [10, pytest.param(30, marks=pytest.mark.slow)])
+def test_never_above_the_exact_constant_and_mostly_there(count: int) -> None:
     reached = 0
-    for seed in range(30):
+    for seed in range(count):
         widths = [[3, 8, 8, 1], [2, 10, 6, 2], [4, 7, 5, 1]][seed % 3]
         found, exact = found_and_exact(random_network(seed, widths), list(Norm)[seed % 2])
         assert found <= exact * (1 + 1e-9)
         reached += found >= exact * (1 - 1e-9)
     # Measured: 29 of 30.
-    assert reached >= 24
+    assert reached >= 0.8 * count
 
 
 @pytest.mark.parametrize("kind", KINDS)

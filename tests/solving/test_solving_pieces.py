@@ -12,6 +12,7 @@ import numpy as np
 import oracle
 import pytest
 from nets import KINDS, NetworkKind, random_network
+from spread import spread
 from test_random_networks import GAP, Question, draw, program_of, truth
 
 import lipc
@@ -155,8 +156,7 @@ def test_many_random_questions(first: int, tmp_path: Path, monkeypatch: pytest.M
     assert sum(count is not None for count in counts) >= 15
 
 
-@pytest.mark.parametrize("norm", ["linf", "l1"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "norm"), spread(KINDS, ["linf", "l1"], every=3))
 def test_dense_networks(kind: NetworkKind, norm: oracle.Norm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     leave_work(monkeypatch)
     network = random_network(4, (3, 6, 4, 2), kind)
@@ -167,8 +167,7 @@ def test_dense_networks(kind: NetworkKind, norm: oracle.Norm, tmp_path: Path, mo
     check_answer(compiled, lipc.split(compiled, 6), answer.value, tmp_path)
 
 
-@pytest.mark.parametrize("norm", [Norm.LINF, Norm.L1])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "norm"), spread(range(3), [Norm.LINF, Norm.L1], every=3))
 def test_a_residual_network_with_max_pooling_and_twins(
     seed: int, norm: Norm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

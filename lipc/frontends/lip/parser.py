@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from lark import Lark, Token, Transformer, UnexpectedInput
@@ -160,7 +160,8 @@ class Tree(Transformer):  # type: ignore[misc]
 
     def chain(self, children: list[Any]) -> Expression:
         if len(children) == 1:
-            return cast("Expression", children[0])
+            only: Expression = children[0]
+            return only
         return Chain(*_place(children), tuple(_words(children, "ADD", "MULTIPLY")), _of(Expression, children))
 
     def signed(self, children: list[Any]) -> Expression:
@@ -257,9 +258,10 @@ def parse(source: SourceText) -> list[Item]:
         raise SourceError([Diagnostic(message, source.span(0), 'keep large constants in a file: load("weights.npz")')])
     _check_nesting(source)
     try:
-        return cast("list[Item]", parser().parse(source.text))
+        items: list[Item] = parser().parse(source.text)
     except UnexpectedInput as error:
         raise SourceError([explain(error, source)]) from None
+    return items
 
 
 def _check_nesting(source: SourceText) -> None:
