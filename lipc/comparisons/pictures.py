@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -10,26 +10,33 @@ from lipc.comparisons.run import Comparison, Row
 from lipc.estimators.base import Kind
 from lipc.reports.figures import FIRST, INK, MUTED, SECOND, THIRD, Picture, drawing, figure_of
 
-if TYPE_CHECKING:
-    from matplotlib.axis import Axis
-
 DASHES = ("-", "--", ":", "-.")
 COLOURS = {Kind.EXACT: INK, Kind.UPPER: SECOND, Kind.LOWER: FIRST, Kind.HEURISTIC: THIRD}
 
 WIDE = 100.0
-"""Places whose largest is so many times the smallest are drawn on a logarithmic axis."""
+"""Places whose largest is so many times the smallest are drawn on a logarithmic axis; it shows powers of ten alone."""
 
 
-def _plain_numbers(axis: Axis) -> None:
+def _plain_numbers(axis: Any) -> None:
     """Write the numbers of a logarithmic axis without powers of ten, and no more of them than there is room for."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
-
     low, high = axis.get_view_interval()
-    if high < WIDE * low:  # of less than two decades
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high > 5 * low else MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    if high < WIDE * low:
+        axis.set_ticks(_ticks(low, high))
+        axis.set_ticks([], minor=True)
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return some round numbers between two positive ones."""
+    if high > 5 * low:
+        round_numbers = [digit * 10.0**power for power in range(-320, 308) for digit in (1, 2, 5)]
+    else:
+        least = (high - low) / 5
+        power = 10.0 ** np.floor(np.log10(least))
+        step = power * next(digit for digit in (1, 2, 2.5, 5, 10) if digit * power >= least)
+        round_numbers = [step * count for count in range(int(low / step), int(high / step) + 2)]
+    return [float(f"{number:.6g}") for number in round_numbers if low <= number <= high]
 
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
