@@ -6,9 +6,11 @@ import subprocess
 
 
 def children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    """Return the children of a process, zombies too."""
+    with subprocess.Popen(["ps", "-eo", "pid=,ppid="], stdout=subprocess.PIPE, text=True) as listing:
+        listed, _ = listing.communicate()
     pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    return [child for child, parent in pairs if parent == pid]
+    return [child for child, parent in pairs if parent == pid and child != listing.pid]
 
 
 def is_running(pid: int) -> bool:
