@@ -39,6 +39,12 @@ def restrict(
     return Quadratic(signs, switches, links, shifts, weights, constant, slack)
 
 
+def lacking(wanted: NDArray[np.uint64], count: int, had: NDArray[np.uint64]) -> NDArray[np.uint64] | None:
+    """Return `lipc.search.conflicts.lacking`."""
+    valid, flags = _call(kernels.lacking, wanted, count, had)
+    return flags if valid else None
+
+
 class CompiledSdp(Sdp):
     """The bound F of one quadratic."""
 
@@ -114,7 +120,9 @@ def compile_kernels(deadline: float) -> bool:
     one, none, unit = np.ones(1), np.zeros(1), np.eye(1)
     index, bit = np.zeros(1, np.int64), np.ones(1, np.int8)
     form = unit, none, one, 0.0, 1
+    word = np.zeros((1, 1), np.uint64)
     calls: list[Callable[[], object]] = [
+        lambda: kernels.lacking(word, 1, word[0]),
         lambda: kernels.restrict(unit, 0 * unit, index, np.ones(2), none, bit),
         lambda: kernels.add_rows(none.copy(), one, unit, 0, 1, 0, 1),
         lambda: kernels.factorize(unit.copy()),

@@ -103,6 +103,30 @@ def restrict(direct, through, bits, objective, direction, states):
     return signs, free, links, shifts, total_row[:width].copy(), constant
 
 
+@njit(cache=True)
+def lacking(wanted, count, had):
+    """Return whether every conflict lacks a flag, and `lipc.search.conflicts.lacking`."""
+    words = len(had)
+    flags = np.zeros(words, np.uint64)
+    one = np.uint64(1)
+    for k in range(count):
+        place = -1
+        several = False
+        for w in range(words):
+            missing = wanted[w, k] & ~had[w]
+            if missing != 0:
+                if place >= 0 or missing & (missing - one) != 0:
+                    several = True
+                    break
+                place = w
+        if several:
+            continue
+        if place < 0:
+            return False, flags
+        flags[place] |= wanted[place, k] & ~had[place]
+    return True, flags
+
+
 @njit(cache=True, fastmath={"contract"})
 def add_rows(target, weights, rows, first, last, begin, end):
     """Add multiples of the rows from `first` to `last` to a vector, between two columns, four at a time."""

@@ -154,6 +154,7 @@ class BranchAndBound:
 
             if compiled.compile_kernels(self.deadline):
                 self.sdp, self.restricted = compiled.CompiledSdp, compiled.restrict
+                self.possible.conflicts.lacking = compiled.lacking
 
     def restart(self, nodes: list[Node], deadline: float) -> None:
         """Go on with other nodes; what is known of neurons and decisions is kept."""

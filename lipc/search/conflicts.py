@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,11 +30,38 @@ def words_of(bits: int) -> int:
     return max(-(-2 * bits // WORD), 1)
 
 
+def lacking(wanted: Words, count: int, had: Words) -> Words | None:
+    """Return the flags that conflicts lack which lack only one; `None` if some conflict lacks none.
+
+    Parameters
+    ----------
+    wanted
+        Shape ``(words, k)``: the flags of conflicts, of which the first `count` matter.
+    had
+        Shape ``(words,)``: the flags that are set.
+    """
+    missing = wanted[:, :count] & ~had[:, None]
+    lacks = missing != 0
+    words = lacks.sum(axis=0)
+    if not words.all():
+        return None
+    one = (words == 1) & ((missing & (missing - lacks)) == 0).all(axis=0)
+    result: Words = np.bitwise_or.reduce(missing[:, one], axis=1)
+    return result
+
+
 class Conflicts:
-    """A growing set of conflicts over a number of bits."""
+    """A growing set of conflicts over a number of bits.
+
+    Attributes
+    ----------
+    lacking
+        The function of that name, or compiled code that does the same.
+    """
 
     def __init__(self, bits: int) -> None:
         self.count = 0
+        self.lacking: Callable[[Words, int, Words], Words | None] = lacking
         self._bits = bits
         self._wanted = np.zeros((words_of(bits), 64), np.uint64)  # the states that a conflict names
 
@@ -49,15 +78,14 @@ class Conflicts:
         """Return states with those that follow from them; `None` if they are in conflict."""
         states = states.copy()
         while True:
-            had = packed((states == 0)[None], (states == 1)[None])
-            missing = self._wanted[:, : self.count] & ~had
-            lacks = missing != 0
-            words = lacks.sum(axis=0)
-            if not words.all():
+            had = packed((states == 0)[None], (states == 1)[None])[:, 0]
+            last = self.lacking(self._wanted, self.count, had)
+            if last is None:
                 return None
+            if not last.any():
+                return states
             # Of a conflict that lacks one bit only, that bit has the other state.
-            one = (words == 1) & ((missing & (missing - lacks)) == 0).all(axis=0)
-            follows = self._unpacked(np.bitwise_or.reduce(missing[:, one], axis=1)) & (states == FREE)
+            follows = self._unpacked(last) & (states == FREE)
             if not follows.any():
                 return states
             states[follows[1]] = 0
