@@ -5,13 +5,22 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from lipc.bounds import compiled
 from lipc.bounds.quadratic import FREE
-from lipc.search.conflicts import Conflicts, States
+from lipc.search.conflicts import Conflicts, States, lacking
 
 BITS = 7
 ALL = np.array(list(product((0, 1), repeat=BITS)), np.int8)
+
+
+@pytest.fixture(autouse=True, params=["numpy", "compiled"])
+def code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test with both codes."""
+    if request.param == "compiled":
+        monkeypatch.setattr("lipc.search.conflicts.lacking", compiled.lacking)
 
 
 def random_conflicts(rng: np.random.Generator, count: int) -> tuple[Conflicts, list[tuple[NDArray[np.int64], States]]]:
@@ -74,3 +83,31 @@ def test_a_conflict_of_no_bits_refutes_everything() -> None:
     assert conflicts.imply(np.full(3, FREE, np.int8)) is not None
     conflicts.add(np.zeros(0, np.int64), np.zeros(0, np.int8))
     assert conflicts.imply(np.full(3, FREE, np.int8)) is None
+
+
+def test_conflicts_of_several_words() -> None:
+    """130 bits take five words; of each conflict all bits but one are as it says, or two."""
+    rng = np.random.default_rng(5)
+    conflicts = Conflicts(130)
+    states = np.full(130, FREE, np.int8)
+    follow = []
+    for k, bits in enumerate(rng.permutation(130).reshape(13, 10)):
+        conflicts.add(bits, np.ones(10, np.int8))
+        states[bits[: 9 - k % 2]] = 1
+        follow += [] if k % 2 else [bits[9]]
+    expected = states.copy()
+    expected[follow] = 0
+    np.testing.assert_array_equal(conflicts.imply(states), expected)
+
+
+def test_both_codes_find_the_same() -> None:
+    rng = np.random.default_rng(6)
+    for count in (0, 1, 50):
+        wanted = rng.integers(0, 2**63, (3, 64), dtype=np.uint64) & rng.integers(0, 2**63, (3, 64), dtype=np.uint64)
+        for share in (1.0, 0.97, 0.5):
+            flags = rng.random(192) < share
+            had = np.packbits(flags).view(np.uint64)
+            slow, fast = lacking(wanted, count, had), compiled.lacking(wanted, count, had)
+            assert (slow is None) == (fast is None)
+            if slow is not None:
+                np.testing.assert_array_equal(slow, fast)
