@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TypeAlias
 
 import pytest
 
-Parameters: TypeAlias = "list[pytest.ParameterSet]"  # type: ignore[name-defined]
 
-
-def spread(*axes: Sequence[object], every: int) -> Parameters:
+def spread(*axes: Sequence[object], every: int) -> list[object]:
     """Return all combinations of some values for `pytest.mark.parametrize`; every so many is fast.
 
     An `every` that has no factor in common with the sizes of the axes goes through all their pairs.

@@ -12,9 +12,6 @@ from lipc.jobs import Job
 from lipc.options import Options
 from lipc.record import Record
 
-TOLERANCE = 1e-3
-"""Where a job names none; that of `lipc certify-radius`."""
-
 
 def radius_record(job: Job, network: Network, options: Options) -> Record:
     """Return the record of a certified radius: that of `lipc.RadiusResult`.
@@ -24,7 +21,7 @@ def radius_record(job: Job, network: Network, options: Options) -> Record:
     LipcError
         As `lipc.certify_radius`.
     """
-    from lipc.radius import certify_radius
+    from lipc.radius.search import TOLERANCE, certify_radius
 
     words = job.words
     point, inputs = words.point(), prod(network.input_shape)

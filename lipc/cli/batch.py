@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 5.0
 
-GAP = 1e-6
-"""Where nobody says: that of `lipc.Options`."""
-
 
 @click.command("batch", short_help="Solve many questions.")
 @click.argument("jobs_file", type=FILE, metavar="[JOBS]", required=False)
@@ -104,7 +101,8 @@ def command(
     if question["objective"] == "radius" and unfit:
         raise QueryError(f"{unfit[0]} says nothing of a certified radius", hint="leave it out")
     limit = float("inf") if time_limit is None else time_limit
-    options = Options(limit, GAP if gap is None else gap, threads, seed, safe_upper, search)
+    gap = Options.gap if gap is None else gap
+    options = Options(limit, gap, threads, seed, safe_upper, search)
     listed = _jobs(jobs_file, PassWords(level, passes, mode, bounds), **question)
     bytes_ = None if memory is None else _bytes(memory)
     engine: Engine | None = None

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import FORMULATION, TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+from lipc.cli.options import FORMULATION, TRUST_BOUNDS, Question, pass_options, question_options
 from lipc.cli.streams import say
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def command(
     from lipc.compiler import compile as compile_model
     from lipc.errors import OutputError
     from lipc.formats.output import Format, check_destination, is_stdout, write_model
+    from lipc.jobs.stated import PassWords
 
     if emit is not None and not is_stdout(destination):
         raise OutputError("--emit is for standard output", hint="the ending of -o says the format")
@@ -98,7 +99,7 @@ def command(
     source = click.get_current_context().get_parameter_source("destination")
     if destination == "-" and source is not ParameterSource.DEFAULT and not (as_ir or no_map or map_file):
         map_file = sidecar_of_pipe(model)
-    chosen = passes_from(level, passes, mode, bounds, 2)
+    chosen = PassWords(level, passes, mode, bounds).understood()
     asked = Question.of(**question)
     if not as_ir:
         warn_of_readers(asked.filter, formulation, emit == "lp" or destination.endswith((".lp", ".lp.gz")))

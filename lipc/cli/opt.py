@@ -8,7 +8,7 @@ import click
 
 from lipc.cli.compile import write_program
 from lipc.cli.completion import FILE
-from lipc.cli.options import Question, pass_options, passes_from, question_options
+from lipc.cli.options import Question, pass_options, question_options
 from lipc.cli.streams import put, say
 
 if TYPE_CHECKING:
@@ -91,13 +91,14 @@ def command(
     from lipc.compiler import ask
     from lipc.errors import OutputError, QueryError
     from lipc.formats.output import is_stdout
+    from lipc.jobs.stated import PassWords
     from lipc.passes.run import run_passes
 
     if not is_stdout(destination) and not destination.endswith((".lir", ".lir.gz")):
         raise OutputError("the ending says no textual program", where=destination, hint="use .lir or .lir.gz")
     chosen: tuple[Pass, ...] = ()
     if any(option is not None for option in (level, passes, mode, bounds)):
-        chosen = passes_from(level, passes, mode, bounds, 2)
+        chosen = PassWords(level, passes, mode, bounds).understood()
     _check_names(print_after, chosen)
     network, query = Question.of(**question).read(model)
     if query is not None and len(query.pieces()) > 1:

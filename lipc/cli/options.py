@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from lipc.frontends import Network
     from lipc.jobs.stated import Stated
     from lipc.models import SourceFormat
-    from lipc.passes.base import Pass
-    from lipc.passes.bounds import Method
-    from lipc.passes.jacobian import Mode
-    from lipc.passes.pipeline import Level
     from lipc.query import Query
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -143,23 +139,6 @@ def _add(options: Sequence[Callable[[Command], Command]], command: Command) -> C
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def passes_from(
-    level: Level | None, passes: str | None, mode: Mode | None, bounds: Method | None, default: Level
-) -> tuple[Pass, ...]:
-    """Return the passes that the options name.
-
-    Raises
-    ------
-    SourceError
-        If `passes` cannot be read.
-    QueryError
-        If options contradict each other.
-    """
-    from lipc.jobs.stated import PassWords
-
-    return PassWords(level, passes, mode, bounds).understood(default)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from lipc.cli.options import (
     TRUST_BOUNDS,
     Question,
     pass_options,
-    passes_from,
     question_options,
 )
 from lipc.cli.streams import NOT_FOUND, put, say
@@ -158,6 +157,7 @@ def command(
     from lipc.cli.show import ProgressLog, show_result
     from lipc.driver import Options, solve
     from lipc.errors import QueryError
+    from lipc.jobs.stated import PassWords
 
     asked = solver_from(solver, solver_cmd, log)
     given = [
@@ -179,7 +179,7 @@ def command(
     count = jobs or (cores() if split and scheduler is None else 1)
     limit = float("inf") if time_limit is None else time_limit
     options = Options(limit, gap, threads, seed, safe_upper, search, count, scheduler or "", handoff)
-    chosen = passes_from(level, passes, mode, bounds, 2)
+    chosen = PassWords(level, passes, mode, bounds).understood()
     network, query = Question.of(**question).read(model)
     result = solve(
         network,

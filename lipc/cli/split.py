@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipc.cli.completion import FILE
-from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, passes_from, question_options
+from lipc.cli.options import TRUST_BOUNDS, Question, pass_options, question_options
 from lipc.cli.solve import SECONDS, SEED
 from lipc.cli.streams import say
 
@@ -60,6 +60,7 @@ def command(
     """
     from lipc.compiler import compile as compile_model
     from lipc.errors import QueryError
+    from lipc.jobs.stated import PassWords
     from lipc.options import Options
     from lipc.solving.node_columns import FORWARD
     from lipc.solving.pieces import split
@@ -67,7 +68,7 @@ def command(
     check_folder(folder)
     if mode == "reverse":
         raise QueryError("pieces are made of a Jacobian in forward mode", hint=FORWARD)
-    chosen = passes_from(level, passes, "forward" if passes is None else mode, bounds, 2)
+    chosen = PassWords(level, passes, "forward" if passes is None else mode, bounds).understood()
     network, query = Question.of(**question).read(model)
     if query is not None and len(query.pieces()) > 1:
         raise QueryError("a question over several domains is in pieces already", hint="split each domain by itself")

@@ -322,7 +322,6 @@ class BranchAndBound:
     def _offer(self, x: Floats) -> None:
         assert self._certifier is not None
         witness = self._certifier.witness(x)
-        if witness is not None and (
-            self.best is None or witness.value > self.lower
-        ):  # 0, where the network is constant
+        # The first counts even if it is no more than 0, which `lower` begins with: of a constant network it is exact.
+        if witness is not None and (self.best is None or witness.value > self.lower):
             self.best = witness

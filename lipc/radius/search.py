@@ -42,6 +42,9 @@ __all__ = ["ClassRadius", "RadiusReport", "RadiusResult", "certify_radius"]
 LARGEST_RADIUS = 2.0**20
 """Looked at without a clip and without a limit of one's own."""
 
+TOLERANCE = 1e-3
+"""How close, relatively, to come to what can be proven, where nobody says."""
+
 ATTACK_SECONDS = 5.0
 """For the attack; with a time limit at most a tenth of it."""
 
@@ -60,7 +63,7 @@ def certify_radius(
     label: int | None = None,
     max_radius: float | None = None,
     clip: tuple[float, float] | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float = TOLERANCE,
     mode: Mode = "auto",
     options: Options | None = None,
     solver: Solver | None = None,

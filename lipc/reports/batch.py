@@ -11,7 +11,7 @@ import numpy as np
 
 from lipc.ir import Floats
 from lipc.reports.figures import Picture, against, distribution, has_matplotlib, scatter
-from lipc.reports.page import Section, details, facts, gallery, page, paragraphs, table
+from lipc.reports.page import Section, details, facts, in_pictures, page, paragraphs, table
 from lipc.reports.radii import is_radius, radii_pictures, radii_table, radii_words
 from lipc.reports.words import SUBJECTS, at_least, counted, side
 
@@ -38,10 +38,7 @@ def batch_page(records: Records, name: str, shape: tuple[int, int] | None = None
     """
     sections = [Section("In words", paragraphs(*_words(records)))]
     drawn = batch_pictures(records, shape)
-    if drawn:
-        sections.append(Section("In pictures", gallery(drawn)))
-    elif not has_matplotlib():
-        sections.append(Section("Pictures", paragraphs("Pictures need matplotlib: pip install 'lipc[plot]'.")))
+    sections += in_pictures(drawn)
     failed = [record for record in records if record["status"] == "error"]
     if failed:
         rows = [(str(record["id"]), str(record["error"])) for record in failed[:MOST_ROWS]]

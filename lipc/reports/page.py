@@ -8,7 +8,7 @@ from html import escape
 from string import Template
 
 from lipc import __version__
-from lipc.reports.figures import Picture
+from lipc.reports.figures import Picture, has_matplotlib
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset
 def details(summary: str, html: str) -> str:
     """Return what is shown when it is asked for."""
     return f"<details>\n<summary>{escape(summary)}</summary>\n{html}\n</details>"
+
+
+def in_pictures(drawn: Sequence[Picture]) -> list[Section]:
+    """Return the section of pictures, if there are any; without matplotlib one that says how to get them."""
+    if drawn:
+        return [Section("In pictures", gallery(drawn))]
+    if has_matplotlib():
+        return []
+    return [Section("Pictures", paragraphs("Pictures need matplotlib: pip install 'lipc[plot]'."))]
 
 
 def gallery(pictures: Iterable[Picture]) -> str:

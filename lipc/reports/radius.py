@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lipc.reports.figures import FIRST, INK, MUTED, Picture, drawing, figure_of, has_matplotlib
-from lipc.reports.page import Section, facts, gallery, page, paragraphs, table
+from lipc.reports.page import Section, facts, in_pictures, page, paragraphs, table
 from lipc.reports.radii import attack_distance
 from lipc.reports.single import check_shape, file_digests, image_shape, vector
 from lipc.reports.words import NORMS, at_least, at_most
@@ -38,10 +38,7 @@ def radius_page(result: Mapping[str, Any], shape: tuple[int, int] | None = None)
         Section("The answer", paragraphs(*radius_words(result))),
         Section("The question", facts(_question_rows(result)) + file_digests(result)),
     ]
-    if drawn:
-        sections.append(Section("In pictures", gallery(drawn)))
-    elif not has_matplotlib():
-        sections.append(Section("Pictures", paragraphs("Pictures need matplotlib: pip install 'lipc[plot]'.")))
+    sections += in_pictures(drawn)
     sections.append(Section("The other classes", _classes(result)))
     effort = [
         ("status", str(result["status"]).replace("_", " ")),

@@ -20,7 +20,7 @@ from lipc.reports.figures import (
     neurons_by_pass,
     pair_over_time,
 )
-from lipc.reports.page import Section, details, facts, gallery, grid, page, paragraphs
+from lipc.reports.page import Section, details, facts, grid, in_pictures, page, paragraphs
 from lipc.reports.words import certificate, domain_words, headline, question_words, side_words
 
 SMALLEST_IMAGE = 25
@@ -46,11 +46,8 @@ def result_page(result: Mapping[str, Any], shape: tuple[int, int] | None = None)
         Section("The answer", paragraphs(*certificate(result))),
         Section("The question", facts(_question_rows(result)) + file_digests(result)),
     ]
-    if drawn:
-        sections.append(Section("In pictures", gallery(drawn)))
+    sections += in_pictures(drawn)
     sections.append(Section("What it took", facts(_effort_rows(result))))
-    if not has_matplotlib():
-        sections.append(Section("Pictures", paragraphs("Pictures need matplotlib: pip install 'lipc[plot]'.")))
     return page(model, headline(result), sections)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,8 +93,8 @@ def test_a_liar_is_believed_only_as_far_as_it_is_named() -> None:
 
 
 @pytest.mark.parametrize("further", [{"safe_upper": True}, {"search": "mip"}, {"jobs": 2}, {"scheduler": "tcp://x"}])
-def test_what_does_not_go_together(further: dict[str, object]) -> None:
+def test_what_does_not_go_together(further: dict[str, Any]) -> None:
     with pytest.raises(QueryError, match="its word is taken"):
-        Options(handoff=3, **further)  # type: ignore[arg-type]
+        Options(handoff=3, **further)
     with pytest.raises(QueryError, match="at least"):
         Options(handoff=-1)
